@@ -1,0 +1,1 @@
+"""Baselines, the shared policy, its training, evaluation and export."""

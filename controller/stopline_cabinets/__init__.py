@@ -1,0 +1,1 @@
+"""The `Cabinet` seam and its drivers. Stopline asks, the cabinet decides."""

@@ -1,0 +1,1 @@
+"""The policy seam and the policy bundle: format, hashes, signature and ONNX inference."""

@@ -1,0 +1,1 @@
+"""SUMO simulation, plans read from SUMO networks, environments, scenarios and metrics."""

@@ -1,0 +1,1 @@
+"""Hardware in the loop: virtual cabinets on real wire protocols, with SUMO as the street."""
