@@ -114,29 +114,33 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class ProgramStep:
-    """From `request_at` tenths into the cycle on, the fixed program asks for `stage`."""
+    """At `green_at` tenths into the cycle `stage` is to be green; the engine is asked early enough."""
 
     stage: int
-    request_at: int
+    green_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class FixedProgram:
-    """A fixed-time program: cycle and offset in tenths, steps in ascending order of `request_at`."""
+    """A fixed-time program: cycle and offset in tenths, steps in ascending order of `green_at`."""
 
     cycle: int
     offset: int
     steps: tuple[ProgramStep, ...]
 
-    def stage_at(self, now: int) -> int:
-        """The stage the program asks for at an absolute time in tenths."""
+    def step_at(self, now: int) -> int:
+        """Index of the step that is to be green at an absolute time in tenths."""
         within = (now - self.offset) % self.cycle
-        asked = self.steps[-1].stage
-        for step in self.steps:
-            if step.request_at > within:
+        current = len(self.steps) - 1
+        for index, step in enumerate(self.steps):
+            if step.green_at > within:
                 break
-            asked = step.stage
-        return asked
+            current = index
+        return current
+
+    def until_green(self, step: int, now: int) -> int:
+        """Tenths from now until the step's green is next due; 0 when it is due now."""
+        return (self.steps[step].green_at - (now - self.offset)) % self.cycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,15 +256,23 @@ def _check(plan: SignalPlan) -> None:
 
 def _check_group(plan: SignalPlan, group: SignalGroup) -> None:
     times = (group.min_green, group.max_green, group.max_red, group.yellow, group.walk, group.clearance)
-    _require(plan, all(0 <= value <= 36000 for value in times), f"group {group.name}: times must be 0..36000 tenths")
-    _require(plan, group.minimum > 0, f"group {group.name}: minimum green (walk for pedestrians) must be over 0")
+    _require(
+        plan,
+        all(0 <= value <= 36000 for value in times),
+        f"group {group.name}: times must be 0..36000 tenths",
+    )
+    _require(
+        plan, group.minimum > 0, f"group {group.name}: minimum green (walk for pedestrians) must be over 0"
+    )
     _require(plan, group.max_red > 0, f"group {group.name}: max_red must be over 0")
 
 
 def _check_stage(plan: SignalPlan, stage: Stage) -> None:
     groups = stage.groups
     known = all(0 <= group < len(plan.groups) for group in groups)
-    _require(plan, known and len(set(groups)) == len(groups), f"stage {stage.name}: unknown or repeated group")
+    _require(
+        plan, known and len(set(groups)) == len(groups), f"stage {stage.name}: unknown or repeated group"
+    )
     for position, first in enumerate(groups):
         for second in groups[position + 1 :]:
             allowed = plan.compatible(first, stage.aspect(first), second, stage.aspect(second))
@@ -274,12 +286,16 @@ def _check_matrix(plan: SignalPlan) -> None:
             pair = f"intergreen {plan.groups[i].name} -> {plan.groups[j].name}"
             mirrored = plan.intergreen[j][i]
             _require(plan, (value == NO_CONFLICT) == (mirrored == NO_CONFLICT), f"{pair}: given one way only")
-            _require(plan, value == NO_CONFLICT or value >= plan.groups[i].change, f"{pair}: under the change interval")
+            _require(
+                plan,
+                value == NO_CONFLICT or value >= plan.groups[i].change,
+                f"{pair}: under the change interval",
+            )
             _require(plan, i != j or value == NO_CONFLICT, f"{pair}: a group does not conflict with itself")
 
 
 def _check_program(plan: SignalPlan, program: FixedProgram) -> None:
-    times = [step.request_at for step in program.steps]
+    times = [step.green_at for step in program.steps]
     ordered = times == sorted(set(times)) and bool(times) and 0 <= times[0] and times[-1] < program.cycle
     _require(plan, ordered, "program steps must ascend within the cycle")
     known = all(0 <= step.stage < len(plan.stages) for step in program.steps)

@@ -79,7 +79,9 @@ _PLAN_KEYS = {
 def _group_row(group: SignalGroup) -> Table:
     row: Table = {"name": group.name, "kind": str(group.kind)}
     row.update({field: getattr(group, field) for field in _GROUP_FIELDS})
-    row.update(approach=group.approach, lanes=float(group.lanes), on_demand=group.on_demand, links=list(group.links))
+    row.update(
+        approach=group.approach, lanes=float(group.lanes), on_demand=group.on_demand, links=list(group.links)
+    )
     return row
 
 
@@ -93,7 +95,10 @@ def _stage_row(stage: Stage, names: Sequence[str]) -> Table:
 
 def _intergreen_rows(plan: SignalPlan, names: Sequence[str]) -> list[Table]:
     return [
-        {"ending": names[i], "starting": {names[j]: value for j, value in enumerate(row) if value != NO_CONFLICT}}
+        {
+            "ending": names[i],
+            "starting": {names[j]: value for j, value in enumerate(row) if value != NO_CONFLICT},
+        }
         for i, row in enumerate(plan.intergreen)
         if any(value != NO_CONFLICT for value in row)
     ]
@@ -119,7 +124,7 @@ def _detector_row(detector: Detector, names: Sequence[str]) -> Table:
 
 
 def _program_row(program: FixedProgram, plan: SignalPlan) -> Table:
-    steps = [{"stage": plan.stages[step.stage].name, "request_at": step.request_at} for step in program.steps]
+    steps = [{"stage": plan.stages[step.stage].name, "green_at": step.green_at} for step in program.steps]
     return {"cycle": program.cycle, "offset": program.offset, "step": steps}
 
 
@@ -143,7 +148,9 @@ class _Reader:
             raise self.fail(key, f"must be a list of tables, [[{key}]]")
         return rows
 
-    def field(self, row: Mapping[str, Any], key: str, kind: type[_T], place: str, default: _T | None = None) -> _T:
+    def field(
+        self, row: Mapping[str, Any], key: str, kind: type[_T], place: str, default: _T | None = None
+    ) -> _T:
         value = row.get(key, default)
         if kind is float and type(value) is int:
             value = float(value)
@@ -156,7 +163,9 @@ class _Reader:
             raise self.fail(place, f"unknown {what} {name!r}; known are {', '.join(names)}")
         return names[name]
 
-    def indices(self, row: Mapping[str, Any], key: str, names: Mapping[str, int], place: str) -> tuple[int, ...]:
+    def indices(
+        self, row: Mapping[str, Any], key: str, names: Mapping[str, int], place: str
+    ) -> tuple[int, ...]:
         return tuple(self.index(name, names, place) for name in self.field(row, key, list, place, []))
 
     def group(self, row: Mapping[str, Any], number: int) -> SignalGroup:
@@ -177,7 +186,12 @@ class _Reader:
         )
 
     def choice(
-        self, row: Mapping[str, Any], key: str, kind: Callable[[str], _T], place: str, default: str | None = None
+        self,
+        row: Mapping[str, Any],
+        key: str,
+        kind: Callable[[str], _T],
+        place: str,
+        default: str | None = None,
     ) -> _T:
         value = self.field(row, key, str, place, default)
         try:
@@ -189,7 +203,9 @@ class _Reader:
         place = f"stage {row.get('name', number)}"
         self.known(row, {"name", "protected", "permissive"}, place)
         protected = self.indices(row, "protected", names, place)
-        return Stage(self.field(row, "name", str, place), protected, self.indices(row, "permissive", names, place))
+        return Stage(
+            self.field(row, "name", str, place), protected, self.indices(row, "permissive", names, place)
+        )
 
     def detector(self, row: Mapping[str, Any], names: Mapping[str, int], number: int) -> Detector:
         place = f"detector {row.get('name', number)}"
@@ -203,7 +219,9 @@ class _Reader:
             capacity=self.field(row, "capacity", float, place, 1.0),
         )
 
-    def intergreen(self, rows: list[Mapping[str, Any]], names: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
+    def intergreen(
+        self, rows: list[Mapping[str, Any]], names: Mapping[str, int]
+    ) -> tuple[tuple[int, ...], ...]:
         matrix = [[NO_CONFLICT] * len(names) for _ in names]
         for number, row in enumerate(rows):
             place = f"intergreen {row.get('ending', number)}"
@@ -231,7 +249,7 @@ class _Reader:
         steps = [
             ProgramStep(
                 self.index(step.get("stage"), stages, f"program step {number}", "stage"),
-                self.field(step, "request_at", int, f"program step {number}"),
+                self.field(step, "green_at", int, f"program step {number}"),
             )
             for number, step in enumerate(self.rows(row, "step"))
         ]

@@ -35,7 +35,11 @@ def yellow_time(speed: float, grade: float = 0.0) -> int:
 
 def red_clearance(width: float, speed: float, length: float = VEHICLE_LENGTH_M) -> int:
     """ITE red clearance: metres from stop line to far edge, approach speed in m/s, vehicle length in m."""
-    return tenths(min((width + length) / speed, RED_CLEARANCE_MAX_S)) if speed > 0 else tenths(RED_CLEARANCE_MAX_S)
+    return (
+        tenths(min((width + length) / speed, RED_CLEARANCE_MAX_S))
+        if speed > 0
+        else tenths(RED_CLEARANCE_MAX_S)
+    )
 
 
 def pedestrian_clearance(crossing: float) -> int:

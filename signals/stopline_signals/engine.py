@@ -1,0 +1,320 @@
+"""The timing engine: a pure function from state, request and calls to lamps over time.
+
+`advance` jumps from deadline to deadline and equals stepping tick by tick. A request is a stage index; the
+engine takes it up at the first moment at which no green or walk would be cut short, and then runs the
+transition to its end. Yellow, red clearance and pedestrian clearance are never anybody's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stopline_signals.errors import PlanError
+from stopline_signals.events import Event, HiRes
+from stopline_signals.plan import Aspect, GroupKind, SignalPlan
+from stopline_signals.transition import GREEN, PERMISSIVE, RED, YELLOW, Change, Transitions
+
+KEEP = -1
+"""Request that asks for nothing new."""
+
+LONG_AGO = -36_000
+NOT_WAITING = -1
+
+
+class EngineState(NamedTuple):
+    """Everything the engine remembers; per-group tuples follow the plan's group order.
+
+    `stage` is in force, or being entered while `now < settled_at`. `since` is when each aspect began, `ended`
+    the last end of green, `waiting_since` when an unserved call began (-1: none), `pending` the changes to come.
+    """
+
+    now: int
+    stage: int
+    settled_at: int
+    aspects: tuple[int, ...]
+    since: tuple[int, ...]
+    ended: tuple[int, ...]
+    waiting_since: tuple[int, ...]
+    pending: tuple[Change, ...]
+
+    @property
+    def in_transition(self) -> bool:
+        """Whether the stage is still being entered."""
+        return self.now < self.settled_at
+
+
+class Advanced(NamedTuple):
+    """Result of `Engine.advance`."""
+
+    state: EngineState
+    events: list[Event]
+
+
+class Engine:
+    """Runs one signal plan."""
+
+    def __init__(self, plan: SignalPlan) -> None:
+        """Compile the plan's tables; the plan itself was checked when it was built."""
+        self.plan = plan
+        self._transitions = Transitions(plan)
+        self._minimum = tuple(group.minimum for group in plan.groups)
+        self._pedestrian = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
+        self._all_stages = (1 << len(plan.stages)) - 1
+        self._keepers = self._stages_that_keep()
+        self._typical = self._transition_table(~self._transitions.on_demand)
+        self._worst = self._transition_table(-1)
+
+    def start(self, now: int, stage: int = 0) -> EngineState:
+        """Start-up at `now` (tenths): all red, then the stage."""
+        count = len(self.plan.groups)
+        state = EngineState(
+            now, stage, now, (RED,) * count, (now,) * count, (LONG_AGO,) * count, (NOT_WAITING,) * count, ()
+        )
+        red_until = now + self.plan.startup_red
+        schedule = self._transitions.schedule(stage, state.aspects, state.ended, 0, red_until)
+        return state._replace(pending=schedule.changes, settled_at=max(schedule.settled_at, red_until))
+
+    def advance(self, state: EngineState, request: int, calls: int, until: int) -> Advanced:
+        """Run to `until` (tenths) with a request (stage index or KEEP) and calls (bit mask) held all the way."""
+        if until < state.now:
+            raise PlanError(
+                f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
+            )
+        events: list[Event] = []
+        while True:
+            state = self._apply_due(state, events)
+            state = self._note_waiting(state, calls, events)
+            if state.now >= until:
+                return Advanced(state, events)
+            state = self._take_up(state, request, calls)
+            state = self._apply_due(state, events)
+            state = state._replace(now=self._next_deadline(state, request, calls, until))
+
+    def legal(self, state: EngineState) -> int:
+        """Bit mask of the stages that may be asked for now; the stage in force is always among them."""
+        if state.now < state.settled_at:
+            return 1 << state.stage
+        legal = self._all_stages
+        for group, aspect in enumerate(state.aspects):
+            if aspect >= PERMISSIVE and state.now - state.since[group] < self._minimum[group]:
+                legal &= self._keepers[group][aspect - PERMISSIVE]
+        return legal | 1 << state.stage
+
+    def earliest(self, state: EngineState, stage: int) -> int:
+        """When the stage may be asked for if nothing else is asked for before (tenths)."""
+        earliest = max(state.now, state.settled_at)
+        aspects, since = self._after_transition(state)
+        for group, aspect in enumerate(aspects):
+            if aspect >= PERMISSIVE and not self._keepers[group][aspect - PERMISSIVE] >> stage & 1:
+                earliest = max(earliest, since[group] + self._minimum[group])
+        return earliest
+
+    def transition_time(self, state: EngineState, stage: int, calls: int = 0) -> int:
+        """Tenths from asking now until every group of the stage is green, from the lamps as they are."""
+        if state.now < state.settled_at:
+            aspects, _ = self._after_transition(state)
+            start = self._transitions.schedule(stage, aspects, state.ended, calls, state.settled_at)
+            return start.settled_at - state.now
+        schedule = self._transitions.schedule(stage, state.aspects, state.ended, calls, state.now)
+        return schedule.settled_at - state.now
+
+    def typical_transition(self, stage: int, to: int) -> int:
+        """Tenths from one settled stage to another, on-demand groups at rest."""
+        return self._typical[stage][to]
+
+    def worst_transition(self, stage: int, to: int) -> int:
+        """Tenths from one settled stage to another with every on-demand group just served."""
+        return self._worst[stage][to]
+
+    def program_request(self, state: EngineState, calls: int = 0) -> int:
+        """The stage the plan's fixed program asks for now, early enough for its green to start on time."""
+        program = self.plan.program
+        if program is None:
+            raise PlanError(f"junction {self.plan.junction}: has no fixed program to follow")
+        step = program.step_at(state.now)
+        following = (step + 1) % len(program.steps)
+        asked, coming = program.steps[step].stage, program.steps[following].stage
+        if coming == asked:
+            return asked
+        lead = program.until_green(following, state.now)
+        if lead <= max(self._worst[asked]) and lead <= self.transition_time(state, coming, calls):
+            return coming
+        return asked
+
+    def observed(
+        self,
+        now: int,
+        stage: int,
+        aspects: Sequence[int],
+        *,
+        previous: EngineState | None,
+        in_transition: bool,
+        calls: int,
+    ) -> EngineState:
+        """State as read back from a cabinet; what was not seen to begin earlier counts as begun now."""
+        count = len(self.plan.groups)
+        if previous is None:
+            blank = (now,) * count
+            previous = EngineState(now, stage, now, tuple(aspects), blank, blank, (NOT_WAITING,) * count, ())
+        since = list(previous.since)
+        ended = list(previous.ended)
+        for group, aspect in enumerate(aspects):
+            before = previous.aspects[group]
+            if aspect != before:
+                since[group] = now
+            if before >= PERMISSIVE and (aspect < before):
+                ended[group] = now
+        settled = now + 1 if in_transition else min(previous.settled_at, now)
+        state = EngineState(
+            now, stage, settled, tuple(aspects), tuple(since), tuple(ended), previous.waiting_since, ()
+        )
+        return self._note_waiting(state, calls, [])
+
+    def _apply_due(self, state: EngineState, events: list[Event]) -> EngineState:
+        pending = state.pending
+        if not pending or pending[0][0] > state.now:
+            return state
+        aspects, since, ended = list(state.aspects), list(state.since), list(state.ended)
+        count = 0
+        for due, group, aspect in pending:
+            if due > state.now:
+                break
+            count += 1
+            if aspects[group] >= PERMISSIVE and aspect < aspects[group]:
+                ended[group] = due
+            self._record(events, due, group, aspects[group], aspect)
+            aspects[group], since[group] = aspect, due
+        return state._replace(
+            aspects=tuple(aspects), since=tuple(since), ended=tuple(ended), pending=pending[count:]
+        )
+
+    def _note_waiting(self, state: EngineState, calls: int, events: list[Event]) -> EngineState:
+        waiting = None
+        for group, (aspect, since) in enumerate(zip(state.aspects, state.waiting_since, strict=True)):
+            called = calls >> group & 1 and aspect < PERMISSIVE
+            if called == (since >= 0):
+                continue
+            waiting = waiting or list(state.waiting_since)
+            waiting[group] = state.now if called else NOT_WAITING
+            if called or aspect < PERMISSIVE:
+                events.append(self._call_event(state.now, group, bool(called)))
+        return state if waiting is None else state._replace(waiting_since=tuple(waiting))
+
+    def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
+        if request not in (KEEP, state.stage):
+            if not 0 <= request < len(self.plan.stages):
+                raise PlanError(
+                    f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
+                )
+            return self._change(state, request, calls) if self.legal(state) >> request & 1 else state
+        on_demand = self._transitions.on_demand & calls
+        if on_demand and state.now >= state.settled_at:
+            return self._serve(state, on_demand)
+        return state
+
+    def _change(self, state: EngineState, stage: int, calls: int) -> EngineState:
+        schedule = self._transitions.schedule(stage, state.aspects, state.ended, calls, state.now)
+        first: dict[int, int] = {}
+        for due, group, _ in schedule.changes:
+            first.setdefault(group, due)
+        # A yellow already running still ends in red before its group may start again.
+        kept = [change for change in state.pending if change[0] < first.get(change[1], change[0] + 1)]
+        return state._replace(
+            stage=stage, settled_at=schedule.settled_at, pending=tuple(sorted([*kept, *schedule.changes]))
+        )
+
+    def _serve(self, state: EngineState, on_demand: int) -> EngineState:
+        for group, aspect in enumerate(state.aspects):
+            if self._may_serve(state, group, on_demand) and self._ready_at(state, group) <= state.now:
+                wanted = self._transitions.stage_aspects[state.stage][group]
+                changes = self._transitions.starting(group, state.now, wanted)
+                state = state._replace(pending=tuple(sorted([*state.pending, *changes])))
+        return state
+
+    def _may_serve(self, state: EngineState, group: int, on_demand: int) -> bool:
+        if not on_demand >> group & 1 or state.aspects[group] != RED:
+            return False
+        return self._transitions.stage_aspects[state.stage][group] >= PERMISSIVE
+
+    def _ready_at(self, state: EngineState, group: int) -> int:
+        return self._transitions.ready_at(group, state.aspects, state.ended)
+
+    def _next_deadline(self, state: EngineState, request: int, calls: int, until: int) -> int:
+        """The next moment at which anything can change, at least one tenth ahead."""
+        deadline = until
+        if state.pending:
+            deadline = min(deadline, state.pending[0][0])
+        if state.now < state.settled_at:
+            return max(min(deadline, state.settled_at), state.now + 1)
+        if request not in (KEEP, state.stage):
+            return max(min(deadline, self.earliest(state, request)), state.now + 1)
+        on_demand = self._transitions.on_demand & calls
+        if on_demand:
+            for group in range(len(state.aspects)):
+                if self._may_serve(state, group, on_demand):
+                    deadline = min(deadline, self._ready_at(state, group))
+        return max(deadline, state.now + 1)
+
+    def _after_transition(self, state: EngineState) -> tuple[list[int], list[int]]:
+        aspects, since = list(state.aspects), list(state.since)
+        for due, group, aspect in state.pending:
+            if due <= state.settled_at:
+                aspects[group], since[group] = aspect, due
+        return aspects, since
+
+    def _stages_that_keep(self) -> tuple[tuple[int, int], ...]:
+        """Per group: masks of the stages that keep it at least permissive, and that keep it protected."""
+        aspects = self._transitions.stage_aspects
+        return tuple(
+            (
+                sum(1 << s for s, row in enumerate(aspects) if row[group] >= PERMISSIVE),
+                sum(1 << s for s, row in enumerate(aspects) if row[group] >= GREEN),
+            )
+            for group in range(len(self.plan.groups))
+        )
+
+    def _transition_table(self, active: int) -> tuple[tuple[int, ...], ...]:
+        """Transition times between settled stages in which the groups of the mask `active` are green."""
+        stages = self._transitions.stage_aspects
+        long_ago = (LONG_AGO,) * len(self.plan.groups)
+        table: list[tuple[int, ...]] = []
+        for row in stages:
+            shown = [aspect if active >> group & 1 else RED for group, aspect in enumerate(row)]
+            ways = [
+                self._transitions.schedule(to, shown, long_ago, 0, 0).settled_at for to in range(len(stages))
+            ]
+            table.append(tuple(ways))
+        return tuple(table)
+
+    def _record(self, events: list[Event], due: int, group: int, before: int, aspect: int) -> None:
+        walk = self._pedestrian[group]
+        param = group + 1
+        if aspect >= PERMISSIVE and before < PERMISSIVE:
+            events.append(Event(due, HiRes.WALK if walk else HiRes.GREEN, param))
+        elif aspect == YELLOW:
+            events.extend(_end_of_green(due, param, walk))
+        elif aspect == RED:
+            events.extend(_end_of_change(due, param, walk))
+
+    def _call_event(self, now: int, group: int, called: bool) -> Event:
+        if called and self._pedestrian[group]:
+            return Event(now, HiRes.PED_CALL, group + 1)
+        return Event(now, HiRes.CALL_ON if called else HiRes.CALL_OFF, group + 1)
+
+
+def shown_green(aspect: int) -> bool:
+    """Whether an aspect lets its traffic go, protected or permissive."""
+    return aspect >= Aspect.PERMISSIVE
+
+
+def _end_of_green(due: int, param: int, walk: bool) -> list[Event]:
+    if walk:
+        return [Event(due, HiRes.PED_CLEARANCE, param)]
+    return [Event(due, HiRes.GREEN_END, param), Event(due, HiRes.YELLOW, param)]
+
+
+def _end_of_change(due: int, param: int, walk: bool) -> list[Event]:
+    if walk:
+        return [Event(due, HiRes.DONT_WALK, param)]
+    return [Event(due, HiRes.YELLOW_END, param), Event(due, HiRes.RED_CLEARANCE, param)]

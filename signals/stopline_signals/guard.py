@@ -1,0 +1,103 @@
+"""The guard: the last word on every request before it reaches the engine or a cabinet.
+
+It lets a request pass untouched when it is legal, and changes as little as possible when it is not. Starvation
+is a rule here: a group whose call has waited close to its max red is served before anything else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from stopline_signals.engine import KEEP, Engine, EngineState
+from stopline_signals.plan import SignalPlan
+from stopline_signals.transition import PERMISSIVE
+
+
+class Reason(StrEnum):
+    """Why a request was not granted as asked."""
+
+    UNKNOWN_STAGE = "unknown stage"
+    IN_TRANSITION = "transition running"
+    MINIMUM = "minimum green or walk not over"
+    MAX_RED = "another group has waited too long"
+
+
+class Verdict(NamedTuple):
+    """The stage to ask for, and why it is not the one requested (None: it is)."""
+
+    stage: int
+    reason: Reason | None
+
+
+class Guard:
+    """Judges requests for one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Precompute for each group how long before its max red the guard must act."""
+        self._engine = engine
+        plan = engine.plan
+        self._serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
+        self._limit = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
+
+    def allowed(self, state: EngineState) -> int:
+        """Bit mask of the stages a source may choose now; never empty."""
+        legal = self._engine.legal(state)
+        if state.now < state.settled_at:
+            return legal
+        overdue = self.most_overdue(state)
+        if overdue is None:
+            return legal
+        serving = 0
+        for stage in self._serving[overdue]:
+            serving |= 1 << stage
+        # Nothing that serves it is legal yet: stay, so that it becomes legal as soon as it can.
+        return legal & serving or 1 << state.stage
+
+    def decide(self, state: EngineState, request: int) -> Verdict:
+        """Grant the request, or replace it by the nearest legal stage with the reason."""
+        asked = state.stage if request == KEEP else request
+        allowed = self.allowed(state)
+        if asked >= 0 and allowed >> asked & 1:
+            return Verdict(asked, None)
+        return Verdict(self._nearest(state, allowed), self._reason(state, asked))
+
+    def most_overdue(self, state: EngineState) -> int | None:
+        """The group whose call is furthest past the point at which it must be served, if any."""
+        worst, group_at_worst = -1, None
+        for group, since in enumerate(state.waiting_since):
+            if since >= 0 and self._serving[group]:
+                excess = state.now - since - self._limit[group]
+                if excess > worst:
+                    worst, group_at_worst = excess, group
+        return group_at_worst
+
+    def _nearest(self, state: EngineState, allowed: int) -> int:
+        if allowed >> state.stage & 1:
+            return state.stage
+        plan = self._engine.plan
+        candidates = [stage for stage in range(len(plan.stages)) if allowed >> stage & 1]
+        return min(candidates, key=lambda stage: (_groups_changed(plan, state, stage), stage))
+
+    def _reason(self, state: EngineState, asked: int) -> Reason:
+        if not 0 <= asked < len(self._engine.plan.stages):
+            return Reason.UNKNOWN_STAGE
+        if state.now < state.settled_at:
+            return Reason.IN_TRANSITION
+        return Reason.MAX_RED if self._engine.legal(state) >> asked & 1 else Reason.MINIMUM
+
+
+def _limit(plan: SignalPlan, engine: Engine, group: int) -> int:
+    """Longest wait after which the group must be asked for so that its red ends near max_red."""
+    serving = plan.stages_serving(group)
+    others = range(len(plan.stages))
+    lead = max(
+        (engine.worst_transition(other, stage) for stage in serving[:1] for other in others), default=0
+    )
+    return max(plan.groups[group].max_red - lead - max(g.minimum for g in plan.groups), 0)
+
+
+def _groups_changed(plan: SignalPlan, state: EngineState, stage: int) -> int:
+    shown = [aspect >= PERMISSIVE for aspect in state.aspects]
+    wanted = plan.stages[stage].groups
+    return sum(green != (group in wanted) for group, green in enumerate(shown))

@@ -1,0 +1,129 @@
+"""From one stage to the next: which groups end, which start, and when.
+
+Groups in both stages stay green. A group that starts waits for the intergreen of every group that ended;
+a group that ends does so as late as those intergreens let it, so that a long pedestrian clearance does not
+hold traffic at red for nothing. A permissive group never turns yellow while the flow it yields to stays
+green on its way out (the yellow trap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stopline_signals.plan import NO_CONFLICT, Aspect, SignalPlan
+
+RED, YELLOW, PERMISSIVE, GREEN = map(int, Aspect)
+
+Change = tuple[int, int, int]
+"""(due in tenths, group, aspect)"""
+
+
+class Schedule(NamedTuple):
+    """The lamp changes of one transition in time order, and when its last group is green."""
+
+    changes: tuple[Change, ...]
+    settled_at: int
+
+
+class Transitions:
+    """Computes schedules for one plan; holds what does not change between calls."""
+
+    def __init__(self, plan: SignalPlan) -> None:
+        """Precompute the conflict lists and stage aspects of the plan."""
+        count = range(len(plan.groups))
+        self._groups = plan.groups
+        self._yields = plan.yields
+        self._foes = tuple(
+            tuple((i, plan.intergreen[i][j]) for i in count if plan.intergreen[i][j] != NO_CONFLICT)
+            for j in count
+        )
+        self._red_revert = plan.red_revert
+        self._changes = tuple(group.change for group in plan.groups)
+        self.stage_aspects = tuple(
+            tuple(int(stage.aspect(group)) for group in count) for stage in plan.stages
+        )
+        self.on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
+
+    def wanted(self, stage: int, aspects: Sequence[int], calls: int) -> list[int]:
+        """Aspect each group is to show in the stage; on-demand groups only when called or already green."""
+        wanted = list(self.stage_aspects[stage])
+        idle = self.on_demand & ~calls
+        if idle:
+            for group in range(len(wanted)):
+                if idle >> group & 1 and aspects[group] < PERMISSIVE:
+                    wanted[group] = RED
+        return wanted
+
+    def schedule(
+        self, stage: int, aspects: Sequence[int], ended: Sequence[int], calls: int, now: int
+    ) -> Schedule:
+        """Plan the way from the lamps shown now to the stage.
+
+        `aspects` and `ended` (last end of green, tenths) have one entry per group; `calls` is a bit mask.
+        """
+        wanted = self.wanted(stage, aspects, calls)
+        ending = [g for g, aspect in enumerate(aspects) if aspect >= PERMISSIVE and wanted[g] < aspect]
+        starting = [g for g, aspect in enumerate(wanted) if aspect >= PERMISSIVE and (aspects[g] != aspect)]
+        ends = list(ended)
+        for group in ending:
+            ends[group] = now
+        starts = {group: self._earliest_start(group, aspects, wanted, ends, now) for group in starting}
+        latest = self._late_ends(ending, aspects, starts, now)
+        changes = [change for group in ending for change in self.ending(group, latest[group])]
+        changes += [
+            change for group, start in starts.items() for change in self.starting(group, start, wanted[group])
+        ]
+        return Schedule(tuple(sorted(changes)), max(starts.values(), default=now))
+
+    def ending(self, group: int, end: int) -> list[Change]:
+        """Changes by which a group leaves green at `end`."""
+        change = self._changes[group]
+        return [(end, group, YELLOW), (end + change, group, RED)] if change else [(end, group, RED)]
+
+    def starting(self, group: int, start: int, aspect: int) -> list[Change]:
+        """Changes by which a group becomes green; an on-demand group also ends by itself."""
+        begin = [(start, group, aspect)]
+        if not self.on_demand >> group & 1:
+            return begin
+        return begin + self.ending(group, start + self._groups[group].minimum)
+
+    def ready_at(self, group: int, aspects: Sequence[int], ended: Sequence[int]) -> int:
+        """Earliest time a group that is red now may start beside the groups that stay green."""
+        return self._earliest_start(group, aspects, aspects, ended, 0)
+
+    def _earliest_start(
+        self, group: int, aspects: Sequence[int], wanted: Sequence[int], ends: Sequence[int], now: int
+    ) -> int:
+        earliest = now
+        if aspects[group] < PERMISSIVE or wanted[group] < aspects[group]:
+            earliest = max(now, ends[group] + self._changes[group] + self._red_revert)
+        for foe, intergreen in self._foes[group]:
+            stays = PERMISSIVE <= aspects[foe] <= wanted[foe]
+            if not stays and ends[foe] + intergreen > earliest:
+                earliest = ends[foe] + intergreen
+        return earliest
+
+    def _late_ends(
+        self, ending: Sequence[int], aspects: Sequence[int], starts: dict[int, int], now: int
+    ) -> dict[int, int]:
+        latest = dict.fromkeys(ending, -1)
+        for group, start in starts.items():
+            for foe, intergreen in self._foes[group]:
+                if foe in latest:
+                    due = start - intergreen
+                    latest[foe] = due if latest[foe] < 0 else min(latest[foe], due)
+        for group in ending:
+            # A group nothing waits for, and one that restarts as permissive, ends at once.
+            if latest[group] < now or group in starts:
+                latest[group] = now
+        return self._without_yellow_trap(latest, aspects)
+
+    def _without_yellow_trap(self, latest: dict[int, int], aspects: Sequence[int]) -> dict[int, int]:
+        turning = [group for group in latest if aspects[group] == PERMISSIVE]
+        for _ in turning:
+            for group in turning:
+                for other, end in latest.items():
+                    if self._yields[group][other] and end > latest[group]:
+                        latest[other] = latest[group]
+        return latest
