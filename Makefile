@@ -1,0 +1,53 @@
+# Each target makes what it needs from nothing and stops at the first failure.
+#   make demo    install into .venv and run the whole chain once        make bench  run every benchmark
+#   make test    install for development and run the test suite         make prove  run the long proofs
+#   make check   ruff, mypy, pyright, import-linter, generated code, documentation examples
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PINS := tests/constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench prove clean
+
+help:
+	@sed -n '2,4s/^# *//p' Makefile
+
+demo: $(VENV)/.installed-sim
+	$(BIN)/stopline demo $(ARGS)
+
+test: $(VENV)/.installed-dev $(VENV)/.system-packages
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/python scripts/check $(ARGS)
+
+bench: $(VENV)/.installed-dev $(VENV)/.system-packages
+	$(BIN)/python -m benchmarks $(ARGS)
+
+prove: $(VENV)/.installed-dev
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest --timeout 1800 tests/signals tests/mmu $(ARGS)
+
+clean:
+	rm -rf $(VENV) dist build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The kerb and the simulator, without torch.
+$(VENV)/.installed-sim: pyproject.toml $(PINS) | $(BIN)/python
+	$(PIP) install -c $(PINS) -e '.[sim]'
+	touch $@
+
+# torch comes first and by its exact version: a range may pull a build of several GB.
+$(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
+	$(PIP) install -c $(PINS) torch==2.13.0
+	$(PIP) install -c $(PINS) -e '.[sim,train,dev,bench]'
+	touch $@ $(VENV)/.installed-sim
+
+# Foreign clients that our servers must agree with; tests that need them skip where they are missing.
+$(VENV)/.system-packages: scripts/system-packages | $(BIN)/python
+	scripts/system-packages
+	touch $@

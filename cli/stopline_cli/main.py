@@ -1,0 +1,105 @@
+"""The `stopline` entry point: one table of commands, each imported only when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from stopline_cli import __version__
+from stopline_cli.failures import explain
+
+
+class Row(NamedTuple):
+    """One command: the words typed after `stopline`, its module and its line in the help."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: tuple[Row, ...] = ()
+
+GROUPS = {
+    "bundle": "Policy bundles: check what the kerb would run.",
+    "hil": "Hardware in the loop: virtual cabinets and their street.",
+    "network": "Road networks: see the signal plans read from them.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are placeholders until one of them is chosen."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the chosen command, imported now; a group inside is returned as it is."""
+        name, placeholder, rest = super().resolve_command(ctx, args)
+        row = _ROWS.get(f"{self.name} {name}" if self.name in GROUPS else f"{name}")
+        return name, placeholder if row is None else load(row), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a failure that can be explained is one line on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            reason = explain(error)
+            if reason is None:
+                raise
+            typer.echo(f"error: {reason}", err=True)
+            raise typer.Exit(1) from error
+
+
+def load(row: Row) -> Any:
+    """Import a row's module and make its function `command` into a runnable command."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    alone.command(name=row.name.split()[-1])(importlib.import_module(row.module).command)
+    return typer.main.get_command(alone)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stopline {__version__} (Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train traffic-signal policies in SUMO, measure them, and run them beside real cabinets.
+
+    Every command explains itself with `--help`. Exit codes: 0 done, 1 failed, 2 bad usage.
+    """
+
+
+def _placeholder() -> None:
+    """Stand in for a command in the help of its group."""
+
+
+def _build(commands: tuple[Row, ...]) -> typer.Typer:
+    root = typer.Typer(
+        name="stopline",
+        cls=LazyGroup,
+        callback=_root,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_show_locals=False,
+    )
+    groups: dict[str, typer.Typer] = {}
+    for row in commands:
+        *words, name = row.name.split()
+        parent = root
+        for group in words:
+            if group not in groups:
+                groups[group] = typer.Typer(cls=LazyGroup, help=GROUPS[group], no_args_is_help=True)
+                root.add_typer(groups[group], name=group)
+            parent = groups[group]
+        parent.command(name=name, help=row.help)(_placeholder)
+    return root
+
+
+_ROWS = {row.name: row for row in COMMANDS}
+app = _build(COMMANDS)
