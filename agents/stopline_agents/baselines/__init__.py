@@ -1,0 +1,7 @@
+"""Rule-based controllers, each a Policy: the figures a trained policy has to beat."""
+
+from stopline_agents.baselines.actuated import Actuated
+from stopline_agents.baselines.fixed import FixedTime
+from stopline_agents.baselines.rules import Greedy, MaxPressure, RateIndex
+
+__all__ = ["FixedTime", "Actuated", "MaxPressure", "Greedy", "RateIndex"]
