@@ -25,8 +25,9 @@ NOT_WAITING = -1
 class EngineState(NamedTuple):
     """Everything the engine remembers; per-group tuples follow the plan's group order.
 
-    `stage` is in force, or being entered while `now < settled_at`. `since` is when each aspect began, `ended`
-    the last end of green, `waiting_since` when an unserved call began (-1: none), `pending` the changes to come.
+    `stage` is in force, or being entered while `now < settled_at`. `since` is when each aspect began,
+    `ended` the last end of green, `waiting_since` when an unserved call began (-1: none), `pending` the
+    changes to come.
     """
 
     now: int
@@ -76,20 +77,23 @@ class Engine:
         return state._replace(pending=schedule.changes, settled_at=max(schedule.settled_at, red_until))
 
     def advance(self, state: EngineState, request: int, calls: int, until: int) -> Advanced:
-        """Run to `until` (tenths) with a request (stage index or KEEP) and calls (bit mask) held all the way."""
+        """Run to `until` (tenths) with a request (stage index or KEEP) and calls (bit mask) held on the way.
+
+        The request counts at every tick after `state.now`, so that lamps already shown for `state.now` stay
+        true; with `until == state.now` it counts at once, which is how a simulator acts on a decision.
+        """
         if until < state.now:
             raise PlanError(
                 f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
             )
         events: list[Event] = []
-        while True:
-            state = self._apply_due(state, events)
-            state = self._note_waiting(state, calls, events)
-            if state.now >= until:
-                return Advanced(state, events)
-            state = self._take_up(state, request, calls)
-            state = self._apply_due(state, events)
+        state = self._note_waiting(state, calls, events)
+        if state.now == until:
+            return Advanced(self._settle(state, request, calls, events), events)
+        while state.now < until:
             state = state._replace(now=self._next_deadline(state, request, calls, until))
+            state = self._settle(state, request, calls, events)
+        return Advanced(state, events)
 
     def legal(self, state: EngineState) -> int:
         """Bit mask of the stages that may be asked for now; the stage in force is always among them."""
@@ -171,6 +175,13 @@ class Engine:
         )
         return self._note_waiting(state, calls, [])
 
+    def _settle(self, state: EngineState, request: int, calls: int, events: list[Event]) -> EngineState:
+        """Everything that happens at `state.now`."""
+        state = self._apply_due(state, events)
+        state = self._take_up(state, request, calls)
+        state = self._apply_due(state, events)
+        return self._note_waiting(state, calls, events)
+
     def _apply_due(self, state: EngineState, events: list[Event]) -> EngineState:
         pending = state.pending
         if not pending or pending[0][0] > state.now:
@@ -225,7 +236,7 @@ class Engine:
         )
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
-        for group, aspect in enumerate(state.aspects):
+        for group in range(len(state.aspects)):
             if self._may_serve(state, group, on_demand) and self._ready_at(state, group) <= state.now:
                 wanted = self._transitions.stage_aspects[state.stage][group]
                 changes = self._transitions.starting(group, state.now, wanted)

@@ -1,7 +1,7 @@
 """The guard: the last word on every request before it reaches the engine or a cabinet.
 
-It lets a request pass untouched when it is legal, and changes as little as possible when it is not. Starvation
-is a rule here: a group whose call has waited close to its max red is served before anything else.
+It lets a request pass untouched when it is legal, and changes as little as possible when it is not.
+Starvation is a rule here: a group whose call has waited close to its max red is served first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The observation encoder: one flat vector per junction, the same in training, in evaluation and at the kerb.
 
-A junction is described by one row per signal group (its movement), the membership of groups in stages, a few
-figures per stage and the mask of stages that may be chosen. Rows and stages beyond the junction's own are zero.
-Everything comes from detectors and from the junction's own lamps; nothing from the simulator.
+A junction is described by one row per signal group (its movement), the membership of groups in stages, a
+few figures per stage and the mask of stages that may be chosen. Rows and stages beyond the junction's own are
+zero. Everything comes from detectors and from the junction's own lamps; nothing from the simulator.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ def _check_matrix(plan: SignalPlan) -> None:
 
 def _check_program(plan: SignalPlan, program: FixedProgram) -> None:
     times = [step.green_at for step in program.steps]
-    ordered = times == sorted(set(times)) and bool(times) and 0 <= times[0] and times[-1] < program.cycle
+    ordered = times == sorted(set(times)) and bool(times) and times[0] >= 0 and times[-1] < program.cycle
     _require(plan, ordered, "program steps must ascend within the cycle")
     known = all(0 <= step.stage < len(plan.stages) for step in program.steps)
     _require(plan, known, "program names a stage that is not there")

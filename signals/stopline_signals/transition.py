@@ -38,7 +38,8 @@ class Transitions:
             tuple((i, plan.intergreen[i][j]) for i in count if plan.intergreen[i][j] != NO_CONFLICT)
             for j in count
         )
-        self._red_revert = plan.red_revert
+        # At least one tick, so that no lamp is ever seen to go from yellow to green.
+        self._red_revert = max(plan.red_revert, 1)
         self._changes = tuple(group.change for group in plan.groups)
         self.stage_aspects = tuple(
             tuple(int(stage.aspect(group)) for group in count) for stage in plan.stages
