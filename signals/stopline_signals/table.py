@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_origin
 
 from stopline_signals.errors import PlanError
 from stopline_signals.plan import (
@@ -143,20 +143,20 @@ class _Reader:
                 raise self.fail(place or "plan", f"unknown key {key!r}; known are {', '.join(sorted(keys))}")
 
     def rows(self, table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-        rows = table.get(key, [])
-        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        rows: list[Any] = self.field(table, key, list[Any], key, [])
+        if not all(isinstance(row, Mapping) for row in rows):
             raise self.fail(key, f"must be a list of tables, [[{key}]]")
         return rows
 
     def field(
         self, row: Mapping[str, Any], key: str, kind: type[_T], place: str, default: _T | None = None
     ) -> _T:
-        value = row.get(key, default)
+        value: Any = row.get(key, default)
         if kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind:
+        if type(value) is not (get_origin(kind) or kind):
             raise self.fail(place, f"{key} must be {kind.__name__}, found {value!r}")
-        return value
+        return cast(_T, value)
 
     def index(self, name: object, names: Mapping[str, int], place: str, what: str = "group") -> int:
         if not isinstance(name, str) or name not in names:
@@ -166,13 +166,13 @@ class _Reader:
     def indices(
         self, row: Mapping[str, Any], key: str, names: Mapping[str, int], place: str
     ) -> tuple[int, ...]:
-        return tuple(self.index(name, names, place) for name in self.field(row, key, list, place, []))
+        return tuple(self.index(name, names, place) for name in self.field(row, key, list[str], place, []))
 
     def group(self, row: Mapping[str, Any], number: int) -> SignalGroup:
         place = f"group {row.get('name', number)}"
         self.known(row, {"name", "kind", *_GROUP_FIELDS, "approach", "lanes", "on_demand", "links"}, place)
         times = {key: self.field(row, key, int, place) for key in _GROUP_FIELDS if key in row}
-        links = self.field(row, "links", list, place, [])
+        links = self.field(row, "links", list[int], place, [])
         if not all(type(link) is int for link in links):
             raise self.fail(place, "links must be whole numbers")
         return SignalGroup(
@@ -227,7 +227,7 @@ class _Reader:
             place = f"intergreen {row.get('ending', number)}"
             self.known(row, {"ending", "starting"}, place)
             ending = self.index(row.get("ending"), names, place)
-            starting: Mapping[str, Any] = self.field(row, "starting", dict, place)
+            starting = self.field(row, "starting", dict[str, Any], place)
             for name in starting:
                 matrix[ending][self.index(name, names, place)] = self.field(starting, name, int, place)
         return tuple(map(tuple, matrix))

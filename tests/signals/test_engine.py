@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stopline_signals import KEEP, Aspect, Engine, EngineState, HiRes, PlanError, SignalPlan
+from stopline_signals import KEEP, Aspect, Engine, EngineState, Event, HiRes, PlanError, SignalPlan
 
 from tests.signals.lamp_checker import LampChecker
 from tests.signals.plans_for_tests import EAST, LEFT, NORTH, WALK, four_groups, random_plans
@@ -40,7 +40,8 @@ def test_jumping_equals_ticking(plan: SignalPlan, asked: list[tuple[int, int, in
     for request, calls, ticks in asked:
         request = min(request, len(plan.stages) - 1)
         result = engine.advance(jumped, request, calls, jumped.now + ticks)
-        jumped, events = result.state, []
+        jumped = result.state
+        events: list[Event] = []
         for _ in range(ticks):
             step = engine.advance(ticked, request, calls, ticked.now + 1)
             ticked = step.state
@@ -68,7 +69,7 @@ def test_groups_in_both_stages_stay_green() -> None:
     plan = four_groups()
     engine = Engine(plan)
     state = engine.advance(settle(engine), 2, 0, 400).state
-    left_green_times = []
+    left_green_times: list[bool] = []
     while state.in_transition:
         left_green_times.append(state.aspects[LEFT] >= Aspect.PERMISSIVE)
         state = engine.advance(state, 2, 0, state.now + 1).state
