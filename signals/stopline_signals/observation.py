@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.errors import PlanError
-from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
+from stopline_signals.plan import Aspect, Detector, DetectorKind, GroupKind, SignalGroup, SignalPlan
 
 ENCODER_VERSION = 1
 MAX_GROUPS = 32
@@ -87,7 +87,10 @@ class ObservationLayout:
 
 
 class Encoder:
-    """Encodes one junction; reusable arrays, no allocation per call but the result."""
+    """Encodes one junction.
+
+    Plain Python over a handful of groups: at this size numpy's call overhead costs more than the loops.
+    """
 
     def __init__(self, engine: Engine, max_groups: int = MAX_GROUPS, max_stages: int = MAX_STAGES) -> None:
         """PlanError when the junction has more groups or stages than the layout holds."""
@@ -99,13 +102,11 @@ class Encoder:
             )
         self.layout = ObservationLayout(max_groups, max_stages)
         self._engine = engine
-        self._plan = plan
-        self._static = self._static_vector()
-        self._zones = _zone_columns(plan)
-        self._lanes = np.array([max(group.lanes, 0.5) for group in plan.groups], np.float32)
-        self._max_red = np.array([group.max_red for group in plan.groups], np.float32)
-        self._minimum = np.array([group.minimum for group in plan.groups], np.float32)
-        self._members = [list(stage.groups) for stage in plan.stages]
+        self._static = _static_vector(plan, self.layout)
+        self._demand = tuple(_demand_column(plan, detector) for detector in plan.detectors)
+        self._groups = tuple((group.max_red, group.minimum) for group in plan.groups)
+        self._tails = tuple(_static_row(group) for group in plan.groups)
+        self._members = tuple(stage.groups for stage in plan.stages)
 
     def encode(
         self,
@@ -118,71 +119,97 @@ class Encoder:
 
         Returns float32 [layout.size], written into `out` when given.
         """
-        vector = self._static.copy() if out is None else out
-        if out is not None:
-            out[:] = self._static
-        rows = vector[self.layout.rows].reshape(self.layout.max_groups, -1)[: len(self._plan.groups)]
-        self._encode_demand(rows, readings)
-        self._encode_lamps(rows, state)
-        self._encode_stages(vector, rows, state)
-        mask = vector[self.layout.mask]
-        for stage in range(len(self._plan.stages)):
-            mask[stage] = allowed >> stage & 1
+        vector = np.empty(self.layout.size, np.float32) if out is None else out
+        vector[:] = self._static
+        waited = self._waited(state)
+        rows = self._rows(state, readings, waited)
+        vector[: len(rows)] = rows
+        stages = self._stages(state, waited)
+        start = self.layout.stages.start
+        vector[start : start + len(stages)] = stages
+        start = self.layout.mask.start
+        vector[start : start + len(self._members)] = [allowed >> s & 1 for s in range(len(self._members))]
         return vector
 
-    def _encode_demand(self, rows: Vector, readings: Sequence[DetectorReading]) -> None:
-        counts = np.array([(r.vehicles, r.queued) if r.healthy else (0, 0) for r in readings], np.float32)
-        for kind, columns, capacity in (("near", (0, 1), 7.0), ("far", (2, 3), 10.0)):
-            indices, groups = self._zones[kind]
-            if len(indices):
-                per_lane = counts[indices] / (self._lanes[groups, None] * capacity)
-                rows[groups, columns[0] : columns[1] + 1] = np.minimum(per_lane, 2.0)
-                rows[groups, 4 if kind == "near" else 5] = np.minimum(
-                    counts[indices, 0] / (2 * capacity), 3.0
-                )
+    def _waited(self, state: EngineState) -> list[float]:
+        return [
+            min((state.now - since) / max_red, 1.5) if since >= 0 else 0.0
+            for since, (max_red, _) in zip(state.waiting_since, self._groups, strict=True)
+        ]
 
-    def _encode_lamps(self, rows: Vector, state: EngineState) -> None:
-        aspects = np.array(state.aspects)
-        shown_for = (state.now - np.array(state.since)).astype(np.float32)
-        waiting_since = np.array(state.waiting_since)
-        waiting = waiting_since >= 0
-        green = aspects >= Aspect.PERMISSIVE
-        rows[:, 6] = waiting
-        rows[:, 7] = np.where(waiting, np.minimum((state.now - waiting_since) / self._max_red, 1.5), 0.0)
-        rows[:, 8] = aspects == Aspect.GREEN
-        rows[:, 9] = aspects == Aspect.PERMISSIVE
-        rows[:, 10] = aspects == Aspect.YELLOW
-        rows[:, 11] = np.where(green, np.minimum(shown_for / 300.0, 2.0), 0.0)
-        rows[:, 12] = np.where(green, 0.0, np.minimum(shown_for / 600.0, 2.0))
-        rows[:, 13] = np.where(green, np.maximum(self._minimum - shown_for, 0.0) / 100.0, 0.0)
+    def _rows(
+        self, state: EngineState, readings: Sequence[DetectorReading], waited: Sequence[float]
+    ) -> list[float]:
+        demand = [[0.0] * 6 for _ in self._groups]
+        for column, reading in zip(self._demand, readings, strict=True):
+            if column is not None and reading.healthy:
+                column.fill(demand, reading)
+        rows: list[float] = []
+        for group, aspect in enumerate(state.aspects):
+            shown_for = state.now - state.since[group]
+            rows += demand[group]
+            rows += (float(state.waiting_since[group] >= 0), waited[group])
+            rows += _lamp_features(aspect, shown_for, self._groups[group][1])
+            rows += self._tails[group]
+        return rows
 
-    def _encode_stages(self, vector: Vector, rows: Vector, state: EngineState) -> None:
-        stages = vector[self.layout.stages].reshape(self.layout.max_stages, -1)
-        for index, members in enumerate(self._members):
-            stages[index, 0] = index == state.stage
-            stages[index, 1] = self._engine.typical_transition(state.stage, index) / 100.0
-            stages[index, 2] = min((self._engine.earliest(state, index) - state.now) / 100.0, 3.0)
-            stages[index, 3] = max((float(rows[group, 7]) for group in members), default=0.0)
-
-    def _static_vector(self) -> Vector:
-        vector = np.zeros(self.layout.size, np.float32)
-        rows = vector[self.layout.rows].reshape(self.layout.max_groups, -1)
-        for index, group in enumerate(self._plan.groups):
-            rows[index, 14] = group.lanes / 3.0
-            rows[index, 15] = group.kind is GroupKind.PEDESTRIAN
-            rows[index, 16] = 1.0
-        membership = vector[self.layout.membership].reshape(self.layout.max_stages, -1)
-        for index, stage in enumerate(self._plan.stages):
-            membership[index, list(stage.protected)] = 1.0
-            membership[index, list(stage.permissive)] = 0.5
-        return vector
+    def _stages(self, state: EngineState, waited: Sequence[float]) -> list[float]:
+        engine, figures = self._engine, list[float]()
+        for stage, members in enumerate(self._members):
+            figures += (
+                float(stage == state.stage),
+                engine.typical_transition(state.stage, stage) / 100.0,
+                min((engine.earliest(state, stage) - state.now) / 100.0, 3.0),
+                max((waited[group] for group in members), default=0.0),
+            )
+        return figures
 
 
-def _zone_columns(plan: SignalPlan) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Per zone kind: which readings feed it, and which rows they go to."""
-    columns: dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
-    for name, kind in (("near", DetectorKind.NEAR_ZONE), ("far", DetectorKind.FAR_ZONE)):
-        found = [(index, d.group) for index, d in enumerate(plan.detectors) if d.kind is kind]
-        pairs = np.array(found, np.intp).reshape(-1, 2)
-        columns[name] = (pairs[:, 0], pairs[:, 1])
-    return columns
+@dataclass(frozen=True, slots=True)
+class _DemandColumn:
+    """Where one zone's reading goes: row, first column, and how it is scaled."""
+
+    group: int
+    per_lane: int
+    total: int
+    capacity: float
+    lanes: float
+
+    def fill(self, demand: list[list[float]], reading: DetectorReading) -> None:
+        row, full = demand[self.group], self.lanes * self.capacity
+        row[self.per_lane] = min(reading.vehicles / full, 2.0)
+        row[self.per_lane + 1] = min(reading.queued / full, 2.0)
+        row[self.total] = min(reading.vehicles / (2.0 * self.capacity), 3.0)
+
+
+def _demand_column(plan: SignalPlan, detector: Detector) -> _DemandColumn | None:
+    """The columns a zone feeds; a push button only calls."""
+    lanes = max(plan.groups[detector.group].lanes, 0.5)
+    if detector.kind is DetectorKind.NEAR_ZONE:
+        return _DemandColumn(detector.group, 0, 4, 7.0, lanes)
+    if detector.kind is DetectorKind.FAR_ZONE:
+        return _DemandColumn(detector.group, 2, 5, 10.0, lanes)
+    return None
+
+
+def _lamp_features(aspect: int, shown_for: int, minimum: int) -> tuple[float, ...]:
+    """Columns protected to minimum_left of one row."""
+    if aspect >= Aspect.PERMISSIVE:
+        protected = float(aspect == Aspect.GREEN)
+        left = max(minimum - shown_for, 0) / 100.0
+        return (protected, 1.0 - protected, 0.0, min(shown_for / 300.0, 2.0), 0.0, left)
+    return (0.0, 0.0, float(aspect == Aspect.YELLOW), 0.0, min(shown_for / 600.0, 2.0), 0.0)
+
+
+def _static_row(group: SignalGroup) -> tuple[float, ...]:
+    """Columns lanes to exists of one row."""
+    return (group.lanes / 3.0, float(group.kind is GroupKind.PEDESTRIAN), 1.0)
+
+
+def _static_vector(plan: SignalPlan, layout: ObservationLayout) -> Vector:
+    vector = np.zeros(layout.size, np.float32)
+    membership = vector[layout.membership].reshape(layout.max_stages, -1)
+    for index, stage in enumerate(plan.stages):
+        membership[index, list(stage.protected)] = 1.0
+        membership[index, list(stage.permissive)] = 0.5
+    return vector
