@@ -58,28 +58,8 @@ def load(row: Row) -> Any:
     return typer.main.get_command(alone)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"stopline {__version__} (Python {sys.version.split()[0]})")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Train traffic-signal policies in SUMO, measure them, and run them beside real cabinets.
-
-    Every command explains itself with `--help`. Exit codes: 0 done, 1 failed, 2 bad usage.
-    """
-
-
-def _placeholder() -> None:
-    """Stand in for a command in the help of its group."""
-
-
-def _build(commands: tuple[Row, ...]) -> typer.Typer:
+def build(commands: tuple[Row, ...]) -> typer.Typer:
+    """Return the shell with a placeholder for each command."""
     root = typer.Typer(
         name="stopline",
         cls=LazyGroup,
@@ -101,5 +81,26 @@ def _build(commands: tuple[Row, ...]) -> typer.Typer:
     return root
 
 
-_ROWS = {row.name: row for row in COMMANDS}
-app = _build(COMMANDS)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stopline {__version__} (Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train traffic-signal policies in SUMO, measure them, and run them beside real cabinets.
+
+    Every command explains itself with `--help`. Exit codes: 0 done, 1 failed, 2 bad usage.
+    """
+
+
+def _placeholder() -> None:
+    """Stand in for a command in the help of its group."""
+
+
+_ROWS: dict[str, Row] = {row.name: row for row in COMMANDS}
+app = build(COMMANDS)

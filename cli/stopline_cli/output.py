@@ -27,6 +27,7 @@ def print_table(
         print_json([dict(row) for row in rows])
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left")
@@ -34,7 +35,7 @@ def print_table(
         numeric = all(isinstance(row[column], int | float) or row[column] is None for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(_cell(value, digits) for value in row.values()))
+        table.add_row(*(escape(_cell(value, digits)) for value in row.values()))
     Console().print(table)
 
 
