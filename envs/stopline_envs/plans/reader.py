@@ -1,0 +1,254 @@
+"""Signal plans for every signal of any SUMO network, with no per-signal configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stopline_envs.plans.clearance import LEAST_RED_S, Way, change_of, intergreen, path_of
+from stopline_envs.plans.findings import Finding, FindingKind
+from stopline_envs.plans.fixed import fixed_program
+from stopline_envs.plans.grouping import SHOWS, Group, GroupConflicts, groups_of
+from stopline_envs.plans.movements import Movement, RightOfWay, SignalMovements, movements_of
+from stopline_envs.plans.net import Network, Program, read_network
+from stopline_envs.plans.staging import Staging, stages_of
+from stopline_envs.plans.zones import Zone, detectors_of
+from stopline_signals.errors import NetworkError
+from stopline_signals.plan import NO_CONFLICT, Aspect, GroupKind, SignalGroup, SignalPlan, Stage
+from stopline_signals.timing import WALK_S, tenths
+
+LEAST_WALK_S = 4.0
+MIN_GREEN_S = 5.0
+MAX_GREEN_S = 60.0
+MAX_RED_S = 120.0
+LONGEST_RED_S = 180.0
+RED_MARGIN_S = 15.0
+"""Added to a program's own longest red, because its clearances grow."""
+NOT_FOR_ROADS = frozenset({"rail_signal", "rail_crossing", "railSignal", "railCrossing", "off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSet:
+    """The plans of a network, what was put right, where each detector looks, and the programs as they were.
+
+    `zones` is keyed by (signal, detector name); `programs` holds each signal's own program untouched, for the
+    benchmark row that replays it; `movements` what each state character of a signal stands for.
+    """
+
+    network: Network = field(repr=False)
+    plans: Mapping[str, SignalPlan]
+    findings: tuple[Finding, ...]
+    zones: Mapping[tuple[str, str], Zone] = field(repr=False)
+    programs: Mapping[str, Program] = field(repr=False)
+    movements: Mapping[str, SignalMovements] = field(repr=False)
+
+
+def read_plans(
+    net_path: Path | str, additional: Iterable[Path | str] = (), *, strict: bool = False
+) -> PlanSet:
+    """Read a network and make a plan for each of its road signals.
+
+    Programs in `additional` files win over the net's, the last one loaded over earlier ones, as in SUMO.
+
+    Raises:
+        NetworkError: unreadable file, no signal, or (strict) a phase that lets conflicting groups go.
+    """
+    network = read_network(net_path, additional)
+    right_of_way = RightOfWay(network)
+    found = movements_of(network, right_of_way)
+    plans: dict[str, SignalPlan] = {}
+    zones: dict[tuple[str, str], Zone] = {}
+    programs: dict[str, Program] = {}
+    signals: dict[str, SignalMovements] = {}
+    findings: list[Finding] = []
+    for tls, movements in found.items():
+        program = _program_of(network, tls, findings)
+        if program is None:
+            continue
+        signal = SignalMovements(tls, movements, right_of_way)
+        _check_width(program, signal)
+        made = _plan_of(network, signal, program, strict=strict)
+        if made is None:
+            findings.append(
+                Finding(signal=tls, kind=FindingKind.UNCONTROLLED, message="no phase shows green")
+            )
+            continue
+        plan, own_zones, own_findings = made
+        plans[tls], programs[tls], signals[tls] = plan, program, signal
+        findings += own_findings
+        zones.update({(tls, name): zone for name, zone in own_zones.items()})
+    if not plans:
+        raise NetworkError(f"{network.path}: no road signal with a program; add one with netconvert")
+    return PlanSet(
+        network=network,
+        plans=plans,
+        findings=tuple(findings),
+        zones=zones,
+        programs=programs,
+        movements=signals,
+    )
+
+
+def _program_of(network: Network, tls: str, findings: list[Finding]) -> Program | None:
+    programs = [program for program in network.programs.get(tls, ()) if program.kind not in NOT_FOR_ROADS]
+    if programs:
+        return programs[-1]
+    rail = network.junctions[tls].kind in NOT_FOR_ROADS if tls in network.junctions else False
+    if not rail:
+        message = "controls movements but has no program; it is left alone"
+        findings.append(Finding(signal=tls, kind=FindingKind.NO_PROGRAM, message=message))
+    return None
+
+
+def _check_width(program: Program, signal: SignalMovements) -> None:
+    needed = 1 + max(link for movement in signal.movements for link in movement.links)
+    for index, phase in enumerate(program.phases):
+        if len(phase.state) < needed:
+            raise NetworkError(
+                f"{program.where}, phase {index}: state {phase.state!r} has {len(phase.state)} characters, "
+                f"but the network has links up to index {needed - 1}; correct the program"
+            )
+
+
+def _plan_of(
+    network: Network, signal: SignalMovements, program: Program, *, strict: bool
+) -> tuple[SignalPlan, dict[str, Zone], list[Finding]] | None:
+    states = [phase.state for phase in program.phases]
+    every = groups_of(signal, states)
+    groups = tuple(group for group in every if group.served)
+    if not groups:
+        return None
+    findings = [_never_green(signal.tls, group) for group in every if not group.served]
+    conflicts = GroupConflicts(signal, groups)
+    staging = stages_of(program, groups, conflicts, strict=strict)
+    detectors, zones = detectors_of(network, groups, signal.movements)
+    ways = {index: path_of(network, movement) for index, movement in enumerate(signal.movements)}
+    signal_groups = _signal_groups(signal, groups, program, ways)
+    plan = SignalPlan(
+        junction=signal.tls,
+        groups=signal_groups,
+        stages=tuple(_stage(str(number + 1), aspects) for number, aspects in enumerate(staging.stages)),
+        intergreen=_matrix(signal, conflicts, signal_groups, ways),
+        yields=_yields(conflicts, staging),
+        detectors=detectors,
+        program=fixed_program(program, staging),
+        source=f"{network.path.name}, program {program.program!r}",
+    )
+    return plan, zones, [*findings, *staging.findings]
+
+
+def _never_green(tls: str, group: Group) -> Finding:
+    message = f"{group.name} is red in every phase; it is left out and stays red"
+    return Finding(signal=tls, kind=FindingKind.NEVER_GREEN, message=message)
+
+
+def _stage(name: str, aspects: Mapping[int, Aspect]) -> Stage:
+    protected = tuple(group for group, aspect in aspects.items() if aspect is Aspect.GREEN)
+    permissive = tuple(group for group, aspect in aspects.items() if aspect is Aspect.PERMISSIVE)
+    return Stage(name, protected, permissive)
+
+
+def _signal_groups(
+    signal: SignalMovements, groups: tuple[Group, ...], program: Program, ways: Mapping[int, Way]
+) -> tuple[SignalGroup, ...]:
+    shares: dict[str, int] = {}
+    for group in groups:
+        for lane in _lanes(signal, group):
+            shares[lane] = shares.get(lane, 0) + 1
+    return tuple(_signal_group(signal, group, program, ways, shares) for group in groups)
+
+
+def _signal_group(
+    signal: SignalMovements,
+    group: Group,
+    program: Program,
+    ways: Mapping[int, Way],
+    shares: Mapping[str, int],
+) -> SignalGroup:
+    change = max(change_of(signal.movements[index], ways[index]) for index in group.members)
+    longest_green = max(_runs(program, group, green=True), default=0.0)
+    longest_red = max(_runs(program, group, green=False), default=0.0)
+    common = SignalGroup(
+        name=group.name,
+        kind=group.kind,
+        min_green=tenths(MIN_GREEN_S),
+        max_green=tenths(min(max(MAX_GREEN_S, longest_green), MAX_RED_S)),
+        max_red=tenths(min(max(MAX_RED_S, longest_red + RED_MARGIN_S), LONGEST_RED_S)),
+        approach=group.approach,
+        links=group.links,
+    )
+    if group.kind is GroupKind.PEDESTRIAN:
+        shortest_green = min(_runs(program, group, green=True), default=0.0)
+        walk = min(WALK_S, max(LEAST_WALK_S, shortest_green))
+        return replace(common, walk=tenths(walk), clearance=change, on_demand=True)
+    lanes = sum(1 / shares[lane] for lane in _lanes(signal, group))
+    return replace(common, yellow=change, lanes=round(lanes, 3))
+
+
+def _lanes(signal: SignalMovements, group: Group) -> set[str]:
+    return {signal.movements[index].connection.source for index in group.members}
+
+
+def _runs(program: Program, group: Group, *, green: bool) -> list[float]:
+    """Lengths of the unbroken greens (or of what lies between them) of a group around the cycle, s."""
+    runs: list[tuple[bool, float]] = []
+    for character, phase in zip(group.column, program.phases, strict=True):
+        shows = character in SHOWS
+        if runs and runs[-1][0] == shows:
+            runs[-1] = (shows, runs[-1][1] + phase.duration)
+        else:
+            runs.append((shows, phase.duration))
+    if len(runs) > 1 and runs[0][0] == runs[-1][0]:
+        runs[0] = (runs[0][0], runs[0][1] + runs.pop()[1])
+    return [length for shows, length in runs if shows is green]
+
+
+def _matrix(
+    signal: SignalMovements,
+    conflicts: GroupConflicts,
+    groups: tuple[SignalGroup, ...],
+    ways: Mapping[int, Way],
+) -> tuple[tuple[int, ...], ...]:
+    """Intergreen between every two groups: the longest that any of their movements needs."""
+    count = len(groups)
+    matrix = [[NO_CONFLICT] * count for _ in range(count)]
+    for (ending, starting), pairs in conflicts.foe_pairs.items():
+        needed = max(_between(signal.movements, ways, first, second) for first, second in pairs)
+        matrix[ending][starting] = max(needed, groups[ending].change + tenths(LEAST_RED_S))
+    return tuple(tuple(row) for row in matrix)
+
+
+def _between(movements: tuple[Movement, ...], ways: Mapping[int, Way], first: int, second: int) -> int:
+    return intergreen(movements[first], movements[second], ways[first], ways[second])
+
+
+def _yields(conflicts: GroupConflicts, staging: Staging) -> tuple[tuple[bool, ...], ...]:
+    """Who gives way to whom while permissive.
+
+    Two permissive groups that give way to each other at different crossings (two shared lanes, each with a
+    left turn) count as yielding both ways where a stage shows them so.
+    """
+    count = range(len(conflicts.groups))
+    mutual = {pair for aspects in staging.stages for pair in _both_permissive(aspects)}
+    return tuple(
+        tuple(
+            i != j
+            and (
+                conflicts.gives_way(i, j)
+                or ((i, j) in mutual and conflicts.conflicts(i, j) and _neither(conflicts, i, j))
+            )
+            for j in count
+        )
+        for i in count
+    )
+
+
+def _neither(conflicts: GroupConflicts, first: int, second: int) -> bool:
+    one_sided = conflicts.gives_way(first, second) or conflicts.gives_way(second, first)
+    return not one_sided and conflicts.each_pair_settled(first, second)
+
+
+def _both_permissive(aspects: Mapping[int, Aspect]) -> list[tuple[int, int]]:
+    waiting = [group for group, aspect in aspects.items() if aspect is Aspect.PERMISSIVE]
+    return [(i, j) for i in waiting for j in waiting if i != j]
