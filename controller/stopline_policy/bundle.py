@@ -14,9 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from stopline_signals.errors import BundleError
-from stopline_signals.observation import ENCODER_VERSION, MAX_GROUPS, MAX_STAGES, ObservationLayout
-from stopline_signals.plan import Detector, DetectorKind, SignalPlan
 
 from stopline_policy.manifest import (
     MODEL_FILE,
@@ -27,6 +24,9 @@ from stopline_policy.manifest import (
     manifest_to_bytes,
 )
 from stopline_policy.signing import default_trusted_keys, key_id, signer_of
+from stopline_signals.errors import BundleError
+from stopline_signals.observation import ENCODER_VERSION, MAX_GROUPS, MAX_STAGES, ObservationLayout
+from stopline_signals.plan import Detector, DetectorKind, SignalPlan
 
 MANIFEST_FILE = "bundle.json"
 SIGNATURE_FILE = "bundle.sig"
@@ -183,7 +183,7 @@ def _check_encoder(manifest: Manifest, path: Path) -> None:
     if manifest.encoder_version != ENCODER_VERSION:
         raise BundleError(
             f"{path}: made for observation encoder {manifest.encoder_version}, this release has "
-            f"{ENCODER_VERSION}; export the policy again with this release, or install the release that made the bundle"
+            f"{ENCODER_VERSION}; export the policy again with this one, or install the release that made it"
         )
     if manifest.max_groups > MAX_GROUPS or manifest.max_stages > MAX_STAGES:
         raise BundleError(f"{path}: wants more than {MAX_GROUPS} groups or {MAX_STAGES} stages; export again")
@@ -214,8 +214,9 @@ def _check_need(plan: SignalPlan, need: DetectorNeed, bundle: str) -> None:
         if not any(_matches(detector, need) for detector in own):
             found = ", ".join(f"{d.start_m:g}-{d.end_m:g} m" for d in own) or "none"
             raise BundleError(
-                f"junction {plan.junction}, group {group.name}: bundle {bundle} needs a {need.kind.value} "
-                f"{need.start_m:g}-{need.end_m:g} m, found {found}; fit that detector or take another bundle"
+                f"junction {plan.junction}, group {group.name}: bundle {bundle} needs a "
+                f"{need.kind.value} {need.start_m:g}-{need.end_m:g} m, found {found}; fit one "
+                "there, or take another bundle"
             )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
-from stopline_signals.engine import Engine
-from stopline_signals.observation import Encoder
-from stopline_signals.plan import SignalPlan
 
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.inference import MASKED_SCORE, Floats, Scorer
 from stopline_policy.seam import ABSTAIN, JunctionView
+from stopline_signals.engine import Engine
+from stopline_signals.observation import Encoder
+from stopline_signals.plan import SignalPlan
 
 log = structlog.get_logger(__name__)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from stopline_policy.sample_plans import sample_plans
+from stopline_policy.seam import ABSTAIN, JunctionView, Policy
 from stopline_signals.detectors import DetectorReading, calls_from
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.errors import PolicyError
 from stopline_signals.guard import Guard
 from stopline_signals.plan import DetectorKind, SignalPlan
-
-from stopline_policy._conformance_plans import conformance_plans
-from stopline_policy.seam import ABSTAIN, JunctionView, Policy
 
 
 def check_policy(
@@ -29,7 +28,7 @@ def check_policy(
         seconds: Simulated time of each run.
         seed: Of the random traffic.
     """
-    plans = conformance_plans() if plans is None else tuple(plans)
+    plans = sample_plans() if plans is None else tuple(plans)
     if not policy.name or policy.decision_interval <= 0:
         raise PolicyError(f"{policy!r}: needs a name and a decision_interval over 0 s")
     first = _drive(policy, plans, seconds, seed)

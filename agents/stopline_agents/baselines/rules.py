@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stopline_agents.baselines.demand import GroupDemand, best_allowed, demand_of, is_pedestrian, served
 from stopline_policy.seam import JunctionView
 from stopline_signals.engine import Engine
 from stopline_signals.plan import Aspect, SignalPlan
-
-from stopline_agents.baselines.demand import GroupDemand, best_allowed, demand_of, is_pedestrian, served
 
 SATURATION_PER_LANE = 0.5
 """Vehicles per second that leave one lane at green (1,800 an hour)."""

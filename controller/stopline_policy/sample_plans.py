@@ -19,7 +19,7 @@ NEAR = (0.0, 50.0)
 FAR = (50.0, 120.0)
 
 
-def conformance_plans() -> tuple[SignalPlan, ...]:
+def sample_plans() -> tuple[SignalPlan, ...]:
     """A crossing with pedestrians on demand, and a four-stage junction with left-turn stages."""
     return (_crossing(), _four_stages())
 
