@@ -1,7 +1,7 @@
 # Each target makes what it needs from nothing and stops at the first failure.
 #   make demo    install into .venv and run the whole chain once        make bench  run every benchmark
 #   make test    install for development and run the test suite         make prove  run the long proofs
-#   make check   ruff, mypy, pyright, import-linter, generated code, documentation examples
+#   make check   ruff, mypy, pyright, imports, generated code, examples          make format  repair style
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ PINS := tests/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench prove clean
+.PHONY: help demo test check format bench prove clean
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
@@ -23,6 +23,9 @@ test: $(VENV)/.installed-dev $(VENV)/.system-packages
 
 check: $(VENV)/.installed-dev
 	$(BIN)/python scripts/check $(ARGS)
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m benchmarks $(ARGS)
