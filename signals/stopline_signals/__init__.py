@@ -10,7 +10,7 @@ sees. Nothing here does input or output, and the simulator, the controller and t
 ...                   intergreen=((-1, 50), (50, -1)), yields=((False, False), (False, False)))
 >>> engine = Engine(plan)
 >>> state = engine.advance(engine.start(0), request=0, calls=0, until=200).state
->>> engine.advance(state, request=1, calls=2, until=250).state.aspects
+>>> engine.advance(state, request=1, calls=2, until=260).state.aspects
 (0, 3)
 """
 
