@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,7 +137,7 @@ class _Zip:
                 return archive.read(name)
         except KeyError:
             raise _missing(self.path, name) from None
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError) as error:
             raise BundleError(f"{self.path}: damaged archive ({error}); copy or export it again") from error
 
 
