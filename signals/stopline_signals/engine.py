@@ -62,7 +62,8 @@ class Engine:
         self._minimum = tuple(group.minimum for group in plan.groups)
         self._pedestrian = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
         self._all_stages = (1 << len(plan.stages)) - 1
-        self._keepers = self._stages_that_keep()
+        self._keeping = self._stages_that_keep()
+        self._turns = self._turns_across()
         self._typical = self._transition_table(~self._transitions.on_demand)
         self._worst = self._transition_table(-1)
 
@@ -102,7 +103,7 @@ class Engine:
         legal = self._all_stages
         for group, aspect in enumerate(state.aspects):
             if aspect >= PERMISSIVE and state.now - state.since[group] < self._minimum[group]:
-                legal &= self._keepers[group][aspect - PERMISSIVE]
+                legal &= self._keepers(state.aspects, group)
         return legal | 1 << state.stage
 
     def earliest(self, state: EngineState, stage: int) -> int:
@@ -110,7 +111,7 @@ class Engine:
         earliest = max(state.now, state.settled_at)
         aspects, since = self._after_transition(state)
         for group, aspect in enumerate(aspects):
-            if aspect >= PERMISSIVE and not self._keepers[group][aspect - PERMISSIVE] >> stage & 1:
+            if aspect >= PERMISSIVE and not self._keepers(aspects, group) >> stage & 1:
                 earliest = max(earliest, since[group] + self._minimum[group])
         return earliest
 
@@ -225,7 +226,9 @@ class Engine:
         return state
 
     def _change(self, state: EngineState, stage: int, calls: int) -> EngineState:
-        schedule = self._transitions.schedule(stage, state.aspects, state.ended, calls, state.now)
+        schedule = self._transitions.schedule(
+            stage, state.aspects, state.ended, calls, state.now, state.pending
+        )
         first: dict[int, int] = {}
         for due, group, _ in schedule.changes:
             first.setdefault(group, due)
@@ -273,6 +276,23 @@ class Engine:
             if due <= state.settled_at:
                 aspects[group], since[group] = aspect, due
         return aspects, since
+
+    def _keepers(self, aspects: Sequence[int], group: int) -> int:
+        """Stages (bit mask) that do not end the group's green, given the lamps now."""
+        keepers = self._keeping[group][aspects[group] - PERMISSIVE]
+        for turn in self._turns[group]:
+            # Ending this permissive turn would end the group with it (the yellow trap).
+            if aspects[turn] == PERMISSIVE:
+                keepers &= self._keepers(aspects, turn)
+        return keepers
+
+    def _turns_across(self) -> tuple[tuple[int, ...], ...]:
+        """Per group: the turns that cross it as oncoming traffic."""
+        groups = self.plan.groups
+        return tuple(
+            tuple(turn for turn, other in enumerate(groups) if group.name in other.oncoming)
+            for group in groups
+        )
 
     def _stages_that_keep(self) -> tuple[tuple[int, int], ...]:
         """Per group: masks of the stages that keep it at least permissive, and that keep it protected."""

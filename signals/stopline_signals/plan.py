@@ -50,7 +50,9 @@ class SignalGroup:
 
     Vehicles use min_green and yellow; pedestrians use walk and clearance in their place. An on-demand
     group is green in its stage only when called, and ends by itself once its minimum has been shown.
-    `links` are the SUMO link indices it controls, `lanes` its lanes at the stop line.
+    `links` are the SUMO link indices it controls, `lanes` its lanes at the stop line. `oncoming` names the
+    groups whose oncoming traffic it turns across while permissive: it never turns yellow while they stay
+    green (the yellow trap).
     """
 
     name: str
@@ -65,6 +67,7 @@ class SignalGroup:
     lanes: float = 1.0
     on_demand: bool = False
     links: tuple[int, ...] = ()
+    oncoming: tuple[str, ...] = ()
 
     @property
     def minimum(self) -> int:
@@ -245,6 +248,12 @@ def _check(plan: SignalPlan) -> None:
         _require(plan, len(set(names)) == len(names), f"{label} names must be unique")
     for group in plan.groups:
         _check_group(plan, group)
+        for name in group.oncoming:
+            plan.group_index(name)
+        turning = not group.on_demand and group.kind is not GroupKind.PEDESTRIAN
+        _require(
+            plan, turning or not group.oncoming, f"group {group.name}: only vehicles have oncoming traffic"
+        )
     for stage in plan.stages:
         _check_stage(plan, stage)
     for detector in plan.detectors:

@@ -82,6 +82,7 @@ def _group_row(group: SignalGroup) -> Table:
     row.update(
         approach=group.approach, lanes=float(group.lanes), on_demand=group.on_demand, links=list(group.links)
     )
+    row["oncoming"] = list(group.oncoming)
     return row
 
 
@@ -170,7 +171,8 @@ class _Reader:
 
     def group(self, row: Mapping[str, Any], number: int) -> SignalGroup:
         place = f"group {row.get('name', number)}"
-        self.known(row, {"name", "kind", *_GROUP_FIELDS, "approach", "lanes", "on_demand", "links"}, place)
+        keys = {"name", "kind", *_GROUP_FIELDS, "approach", "lanes", "on_demand", "links", "oncoming"}
+        self.known(row, keys, place)
         times = {key: self.field(row, key, int, place) for key in _GROUP_FIELDS if key in row}
         links = self.field(row, "links", list[int], place, [])
         if not all(type(link) is int for link in links):
@@ -182,6 +184,7 @@ class _Reader:
             lanes=self.field(row, "lanes", float, place, 1.0),
             on_demand=self.field(row, "on_demand", bool, place, False),
             links=tuple(links),
+            oncoming=tuple(self.field(row, "oncoming", list[str], place, [])),
             **times,
         )
 

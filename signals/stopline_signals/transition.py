@@ -2,8 +2,8 @@
 
 Groups in both stages stay green. A group that starts waits for the intergreen of every group that ended;
 a group that ends does so as late as those intergreens let it, so that a long pedestrian clearance does not
-hold traffic at red for nothing. A permissive group never turns yellow while the flow it yields to stays
-green on its way out (the yellow trap).
+hold traffic at red for nothing. A permissive group never turns yellow while the oncoming flow stays green
+(the yellow trap): that flow ends no later, and starts again after its red if the next stage has it too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Transitions:
         """Precompute the conflict lists and stage aspects of the plan."""
         count = range(len(plan.groups))
         self._groups = plan.groups
-        self._yields = plan.yields
+        self._oncoming = tuple(
+            tuple(plan.group_index(name) for name in group.oncoming) for group in plan.groups
+        )
+        self._intergreen = plan.intergreen
         self._foes = tuple(
             tuple((i, plan.intergreen[i][j]) for i in count if plan.intergreen[i][j] != NO_CONFLICT)
             for j in count
@@ -57,25 +60,47 @@ class Transitions:
         return wanted
 
     def schedule(
-        self, stage: int, aspects: Sequence[int], ended: Sequence[int], calls: int, now: int
+        self,
+        stage: int,
+        aspects: Sequence[int],
+        ended: Sequence[int],
+        calls: int,
+        now: int,
+        pending: Sequence[Change] = (),
     ) -> Schedule:
         """Plan the way from the lamps shown now to the stage.
 
-        `aspects` and `ended` (last end of green, tenths) have one entry per group; `calls` is a bit mask.
+        `aspects` and `ended` (last end of green, tenths) have one entry per group; `calls` is a bit mask;
+        `pending` are changes already under way, among them the ends of walks that have begun.
         """
         wanted = self.wanted(stage, aspects, calls)
-        ending = [g for g, aspect in enumerate(aspects) if aspect >= PERMISSIVE and wanted[g] < aspect]
-        starting = [g for g, aspect in enumerate(wanted) if aspect >= PERMISSIVE and (aspects[g] != aspect)]
+        ending = self.ending_groups(aspects, wanted)
+        starting = [
+            g
+            for g, aspect in enumerate(wanted)
+            if aspect >= PERMISSIVE and (aspects[g] != aspect or g in ending)
+        ]
         ends = list(ended)
         for group in ending:
             ends[group] = now
-        starts = {group: self._earliest_start(group, aspects, wanted, ends, now) for group in starting}
+        starts = {
+            group: self._earliest_start(group, aspects, wanted, ends, now, ending) for group in starting
+        }
+        self._wait_for_walks(starts, aspects, wanted, pending)
         latest = self._late_ends(ending, aspects, starts, now)
         changes = [change for group in ending for change in self.ending(group, latest[group])]
         changes += [
             change for group, start in starts.items() for change in self.starting(group, start, wanted[group])
         ]
         return Schedule(tuple(sorted(changes)), max(starts.values(), default=now))
+
+    def ending_groups(self, aspects: Sequence[int], wanted: Sequence[int]) -> list[int]:
+        """Groups that must leave green: those the stage has not, and oncoming flows of a trapped turn."""
+        ending = [g for g, aspect in enumerate(aspects) if aspect >= PERMISSIVE and wanted[g] < aspect]
+        for group in ending:  # grows while we walk it: an oncoming flow may itself be a permissive turn
+            if aspects[group] == PERMISSIVE:
+                ending += [g for g in self._oncoming[group] if aspects[g] >= PERMISSIVE and g not in ending]
+        return ending
 
     def ending(self, group: int, end: int) -> list[Change]:
         """Changes by which a group leaves green at `end`."""
@@ -91,19 +116,41 @@ class Transitions:
 
     def ready_at(self, group: int, aspects: Sequence[int], ended: Sequence[int]) -> int:
         """Earliest time a group that is red now may start beside the groups that stay green."""
-        return self._earliest_start(group, aspects, aspects, ended, 0)
+        return self._earliest_start(group, aspects, aspects, ended, 0, ())
 
     def _earliest_start(
-        self, group: int, aspects: Sequence[int], wanted: Sequence[int], ends: Sequence[int], now: int
+        self,
+        group: int,
+        aspects: Sequence[int],
+        wanted: Sequence[int],
+        ends: Sequence[int],
+        now: int,
+        ending: Sequence[int],
     ) -> int:
         earliest = now
-        if aspects[group] < PERMISSIVE or wanted[group] < aspects[group]:
+        if aspects[group] < PERMISSIVE or group in ending:
             earliest = max(now, ends[group] + self._changes[group] + self._red_revert)
         for foe, intergreen in self._foes[group]:
-            stays = PERMISSIVE <= aspects[foe] <= wanted[foe]
+            stays = PERMISSIVE <= aspects[foe] <= wanted[foe] and foe not in ending
             if not stays and ends[foe] + intergreen > earliest:
                 earliest = ends[foe] + intergreen
         return earliest
+
+    def _wait_for_walks(
+        self, starts: dict[int, int], aspects: Sequence[int], wanted: Sequence[int], pending: Sequence[Change]
+    ) -> None:
+        """Hold a start that falls behind the end of a walk in the same stage until that walk has cleared."""
+        if not self.on_demand:
+            return
+        walks = {g: start + self._groups[g].minimum for g, start in starts.items() if self.on_demand >> g & 1}
+        for due, group, aspect in pending:
+            if PERMISSIVE <= aspects[group] <= wanted[group] and aspect < PERMISSIVE:
+                walks.setdefault(group, due)
+        for walk, end in walks.items():
+            for group, start in starts.items():
+                intergreen = self._intergreen[walk][group]
+                if intergreen != NO_CONFLICT and start >= end and start < end + intergreen:
+                    starts[group] = end + intergreen
 
     def _late_ends(
         self, ending: Sequence[int], aspects: Sequence[int], starts: dict[int, int], now: int
@@ -124,7 +171,7 @@ class Transitions:
         turning = [group for group in latest if aspects[group] == PERMISSIVE]
         for _ in turning:
             for group in turning:
-                for other, end in latest.items():
-                    if self._yields[group][other] and end > latest[group]:
+                for other in self._oncoming[group]:
+                    if other in latest and latest[other] > latest[group]:
                         latest[other] = latest[group]
         return latest

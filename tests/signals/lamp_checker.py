@@ -36,6 +36,9 @@ class LampChecker:
             self._require(
                 lasted >= spec.minimum, now, f"{spec.name} green lasted {lasted}, minimum {spec.minimum}"
             )
+        if old == Aspect.PERMISSIVE and new == Aspect.YELLOW:
+            trapped = [name for name in spec.oncoming if aspects[self.plan.group_index(name)] in GREENS]
+            self._require(not trapped, now, f"{spec.name} is trapped by {trapped}")
         if old == Aspect.YELLOW:
             self._require(new == Aspect.RED, now, f"{spec.name} went from yellow to {new}")
             self._require(

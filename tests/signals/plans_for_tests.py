@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
+
 from stopline_signals import (
     NO_CONFLICT,
     Detector,
@@ -23,7 +26,7 @@ def four_groups() -> SignalPlan:
     groups = (
         SignalGroup(name="north", yellow=30, min_green=50, lanes=2),
         SignalGroup(name="east", yellow=40, min_green=70),
-        SignalGroup(name="left", yellow=30, min_green=40),
+        SignalGroup(name="left", yellow=30, min_green=40, oncoming=("north",)),
         SignalGroup(name="walk", kind=GroupKind.PEDESTRIAN, walk=70, clearance=120, on_demand=True),
     )
     stages = (
@@ -63,6 +66,7 @@ def random_plans(draw: st.DrawFn) -> SignalPlan:
         for j in range(i):
             conflict[i][j] = conflict[j][i] = draw(st.booleans())
     yields = [[conflict[i][j] and i < j and draw(st.booleans()) for j in range(count)] for i in range(count)]
+    traps = [group.walk == 0 and draw(st.booleans()) for group in groups]
     matrix = tuple(
         tuple(
             groups[i].change + draw(st.integers(0, 40)) if conflict[i][j] else NO_CONFLICT
@@ -76,7 +80,15 @@ def random_plans(draw: st.DrawFn) -> SignalPlan:
     ]
     return SignalPlan(
         junction="random",
-        groups=groups,
+        groups=tuple(
+            replace(
+                group,
+                oncoming=tuple(
+                    groups[j].name for j in range(count) if yields[i][j] and traps[i] and traps[j]
+                ),
+            )
+            for i, group in enumerate(groups)
+        ),
         stages=tuple(stages),
         intergreen=matrix,
         yields=tuple(map(tuple, yields)),

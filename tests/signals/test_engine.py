@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stopline_signals import KEEP, Aspect, Engine, EngineState, Event, HiRes, PlanError, SignalPlan
 
+from stopline_signals import KEEP, Aspect, Engine, EngineState, Event, HiRes, PlanError, SignalPlan
 from tests.signals.lamp_checker import LampChecker
 from tests.signals.plans_for_tests import EAST, LEFT, NORTH, WALK, four_groups, random_plans
 

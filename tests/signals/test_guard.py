@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stopline_signals import KEEP, Engine, Guard, Reason, SignalPlan
 
+from stopline_signals import KEEP, Engine, Guard, Reason, SignalPlan
 from tests.signals.plans_for_tests import EAST, four_groups, random_plans
 
 

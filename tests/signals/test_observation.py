@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from stopline_signals import DetectorReading, Encoder, Engine, Guard, PlanError, calls_from
 from stopline_signals.observation import ROW_FEATURES, STAGE_FEATURES
-
 from tests.signals.plans_for_tests import EAST, NORTH, WALK, four_groups
 
 

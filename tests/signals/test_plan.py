@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+
 from stopline_signals import NO_CONFLICT, PlanError, SignalPlan, Stage, plan_from_table, plan_to_table
 from stopline_signals.timing import pedestrian_clearance, red_clearance, walk_time, yellow_time
-
 from tests.signals.plans_for_tests import four_groups, random_plans
 
 
