@@ -1,0 +1,6 @@
+"""Modbus TCP: the published register map 0x0102, its codec, and the driver that speaks it."""
+
+from stopline_cabinets.modbus.driver import ModbusCabinet
+from stopline_cabinets.modbus.link import Link, LinkState
+
+__all__ = ["Link", "LinkState", "ModbusCabinet"]
