@@ -23,6 +23,7 @@ def card_from_plan(plan: SignalPlan, thresholds: Thresholds = STRICT) -> Card:
         ),
         compatible=frozenset((i, j) for i, j in pairs if plan.intergreen[i][j] == NO_CONFLICT),
         yields=frozenset((i, j) for i, j in pairs if plan.yields[i][j]),
+        oncoming=frozenset((i, j) for i, j in pairs if groups[j].name in groups[i].oncoming),
         clearance={(i, j): plan.intergreen[i][j] for i, j in pairs if plan.intergreen[i][j] != NO_CONFLICT},
         thresholds=thresholds,
     )

@@ -14,7 +14,7 @@ from stopline_signals.plan import (
 
 _GROUPS = (
     SignalGroup(name="main", min_green=60, max_green=400, yellow=33, lanes=2.0),
-    SignalGroup(name="left", min_green=50, max_green=200, yellow=30),
+    SignalGroup(name="left", min_green=50, max_green=200, yellow=30, oncoming=("main",)),
     SignalGroup(name="side", min_green=50, max_green=300, yellow=30),
     SignalGroup(name="walk along", kind=GroupKind.PEDESTRIAN, walk=70, clearance=80),
     SignalGroup(name="walk across", kind=GroupKind.PEDESTRIAN, walk=70, clearance=90),

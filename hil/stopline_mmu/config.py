@@ -34,7 +34,6 @@ class Thresholds:
     dual: int = 0
     tolerance: int = 0
     max_gap: int = 0
-    yellow_trap: bool = False
 
 
 STRICT = Thresholds()
@@ -47,7 +46,8 @@ class Card:
     """The whole programming: pairs are channel indices, times tenths.
 
     ``compatible`` is a whitelist: every pair not listed conflicts. ``yields`` holds ordered pairs
-    (i, j): while i is PERMISSIVE it gives way to j and may run with it. ``clearance`` maps (i, j) to
+    (i, j): while i is PERMISSIVE it gives way to j and may run with it; in those of them that ``oncoming``
+    names, i turns across j and may not show yellow while j stays green. ``clearance`` maps (i, j) to
     the least time from the end of i's green to the start of j's; other conflicting pairs take
     ``default_clearance``.
     """
@@ -55,6 +55,7 @@ class Card:
     channels: tuple[Channel, ...]
     compatible: frozenset[tuple[int, int]] = frozenset()
     yields: frozenset[tuple[int, int]] = frozenset()
+    oncoming: frozenset[tuple[int, int]] = frozenset()
     clearance: Mapping[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     default_clearance: int = 30
     thresholds: Thresholds = STRICT
@@ -63,7 +64,7 @@ class Card:
         names = [channel.name for channel in self.channels]
         if len(set(names)) != len(names):
             raise ValueError(f"monitor card: two channels have the same name among {names}")
-        for i, j in {*self.compatible, *self.yields, *self.clearance}:
+        for i, j in {*self.compatible, *self.yields, *self.oncoming, *self.clearance}:
             if i == j or not (0 <= i < len(names) and 0 <= j < len(names)):
                 raise ValueError(f"monitor card: pair ({i}, {j}) does not name two of {len(names)} channels")
 
@@ -72,12 +73,13 @@ def card_from_table(table: Mapping[str, Any]) -> Card:
     """Read a card from plain data (as TOML or JSON gives it); times in tenths, pairs by channel name.
 
     Keys: ``channels`` (name, pedestrian, min_green, min_change, min_red), ``compatible`` [[a, b]],
-    ``yields`` [[a, b]], ``clearance`` [[a, b, tenths]], ``default_clearance``, ``thresholds``.
+    ``yields`` [[a, b]], ``oncoming`` [[a, b]], ``clearance`` [[a, b, tenths]], ``default_clearance``,
+    ``thresholds``.
 
     Raises:
         ValueError: an unknown key, a name no channel has, or a time that is no whole number >= 0.
     """
-    allowed = {"channels", "compatible", "yields", "clearance", "default_clearance", "thresholds"}
+    allowed = {"channels", "compatible", "yields", "oncoming", "clearance", "default_clearance", "thresholds"}
     _refuse_unknown("monitor card", table, allowed)
     channels = tuple(_channel(row) for row in table["channels"])
     index = {channel.name: number for number, channel in enumerate(channels)}
@@ -93,6 +95,7 @@ def card_from_table(table: Mapping[str, Any]) -> Card:
         channels=channels,
         compatible=frozenset(pair("compatible", row) for row in table.get("compatible", ())),
         yields=frozenset(pair("yields", row) for row in table.get("yields", ())),
+        oncoming=frozenset(pair("oncoming", row) for row in table.get("oncoming", ())),
         clearance={
             pair("clearance", row[:2]): _tenths(row[2], f"clearance {row[0]} -> {row[1]}")
             for row in table.get("clearance", ())
@@ -111,9 +114,7 @@ def _channel(row: Mapping[str, Any]) -> Channel:
 
 def _thresholds(row: Mapping[str, Any]) -> Thresholds:
     _refuse_unknown("thresholds", row, {entry.name for entry in fields(Thresholds)})
-    trap = bool(row.get("yellow_trap", False))
-    times = {key: _tenths(value, f"thresholds {key}") for key, value in row.items() if key != "yellow_trap"}
-    return Thresholds(yellow_trap=trap, **times)
+    return Thresholds(**{key: _tenths(value, f"thresholds {key}") for key, value in row.items()})
 
 
 def _tenths(value: object, where: str) -> int:

@@ -134,7 +134,7 @@ class Monitor:
             found += self._short(rule, channel, self._since[i], time, channel.min_change)
         elif old in STOPPED and new in MOVING:
             found += self._short(Rule.SHORT_RED, channel, self._since[i], time, channel.min_red)
-        if self.card.thresholds.yellow_trap and old is Lamp.PERMISSIVE and new is Lamp.YELLOW:
+        if old is Lamp.PERMISSIVE and new is Lamp.YELLOW:
             found += self._trap(i, lamps, time)
         return found
 
@@ -153,10 +153,10 @@ class Monitor:
                 time,
                 Rule.YELLOW_TRAP,
                 (names[i].name, names[j].name),
-                f"{names[i].name} turns yellow while {names[j].name}, which it gives way to, stays green",
+                f"{names[i].name} turns yellow while the oncoming {names[j].name} stays green",
             )
             for j, lamp in enumerate(lamps)
-            if lamp is Lamp.GREEN and (i, j) in self._yields
+            if lamp is Lamp.GREEN and (i, j) in self.card.oncoming
         ]
 
     def _starts(self, i: int, old: Lamp, new: Lamp) -> bool:

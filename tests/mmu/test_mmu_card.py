@@ -29,7 +29,8 @@ TABLE: dict[str, Any] = {
     "yields": [["left", "main"]],
     "clearance": [["main", "left", 50]],
     "default_clearance": 40,
-    "thresholds": {"conflict": 2, "yellow_trap": True},
+    "oncoming": [["left", "main"]],
+    "thresholds": {"conflict": 2},
 }
 
 
@@ -44,7 +45,8 @@ def test_the_table_says_what_the_card_holds() -> None:
         yields=frozenset({(1, 0)}),
         clearance={(0, 1): 50},
         default_clearance=40,
-        thresholds=Thresholds(conflict=2, yellow_trap=True),
+        thresholds=Thresholds(conflict=2),
+        oncoming=frozenset({(1, 0)}),
     )
 
 

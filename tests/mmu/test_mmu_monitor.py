@@ -256,9 +256,9 @@ def test_nema_yellow_is_27_of_30_tenths() -> None:
         assert (Rule.SHORT_YELLOW in {rule for rule, _ in rules(rows, card)}) is trips
 
 
-def test_yellow_trap_trips_only_when_asked_for() -> None:
+def test_yellow_trap_is_judged_for_oncoming_pairs() -> None:
     rows = legal([0, 1], [20, 60])
-    trap = replace(CARD, thresholds=replace(CARD.thresholds, yellow_trap=True))
+    trap = replace(CARD, oncoming=frozenset({(LEFT, MAIN)}))
     assert watch(rows) == []
     assert (Rule.YELLOW_TRAP, ("left", "main")) in rules(rows, trap)
 
