@@ -12,6 +12,7 @@ from stopline_envs.plans.fixed import fixed_program
 from stopline_envs.plans.grouping import SHOWS, Group, GroupConflicts, groups_of
 from stopline_envs.plans.movements import Movement, RightOfWay, SignalMovements, movements_of
 from stopline_envs.plans.net import Network, Program, read_network
+from stopline_envs.plans.oncoming import oncoming_groups
 from stopline_envs.plans.staging import Staging, stages_of
 from stopline_envs.plans.zones import Zone, detectors_of
 from stopline_signals.errors import NetworkError
@@ -124,7 +125,9 @@ def _plan_of(
     staging = stages_of(program, groups, conflicts, strict=strict)
     detectors, zones = detectors_of(network, groups, signal.movements)
     ways = {index: path_of(network, movement) for index, movement in enumerate(signal.movements)}
-    signal_groups = _signal_groups(signal, groups, program, ways)
+    signal_groups = _with_oncoming(
+        _signal_groups(signal, groups, program, ways), oncoming_groups(signal, conflicts, ways)
+    )
     plan = SignalPlan(
         junction=signal.tls,
         groups=signal_groups,
@@ -184,6 +187,15 @@ def _signal_group(
         return replace(common, walk=tenths(walk), clearance=change, on_demand=True)
     lanes = sum(1 / shares[lane] for lane in _lanes(signal, group))
     return replace(common, yellow=change, lanes=round(lanes, 3))
+
+
+def _with_oncoming(
+    groups: tuple[SignalGroup, ...], oncoming: Mapping[int, tuple[int, ...]]
+) -> tuple[SignalGroup, ...]:
+    return tuple(
+        replace(group, oncoming=tuple(groups[other].name for other in oncoming.get(index, ())))
+        for index, group in enumerate(groups)
+    )
 
 
 def _lanes(signal: SignalMovements, group: Group) -> set[str]:
