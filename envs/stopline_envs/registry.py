@@ -75,7 +75,7 @@ def _rilsa(number: int) -> Foreign:
         title=f"Example junction {number} of the German guideline for traffic signals",
         net=f"{home}/rilsa{number}.net.xml",
         routes=(f"{home}/vtypes.add.xml",),
-        own_routes=("rilsa/rilsa.rou.xml",),
+        own_routes=("rilsa/rilsa2.rou.xml" if number == 2 else "rilsa/rilsa.rou.xml",),
         additional=(f"{home}/rilsa{number}_tls.add.xml",),
         begin=0,
         end=3600,

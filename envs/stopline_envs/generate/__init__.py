@@ -1,0 +1,1 @@
+"""Training networks and demand made by SUMO's own tools from real seeds."""
