@@ -1,4 +1,4 @@
-"""The public conformance test of the cabinet seam: fakes, virtual cabinets and hardware all pass the same one."""
+"""The public conformance test of the cabinet seam: fakes, virtual cabinets and hardware pass the same one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Check:
         self._pause = pause
         engine = Engine(plan)
         stages = range(len(plan.stages))
-        # Longest wait for a stage: minimum of what runs, a whole transition, start-up, and slack for a slow wire.
+        # Longest wait for a stage: what runs, a whole transition, start-up, and slack for a slow wire.
         self._patience = (
             100
             + plan.startup_red

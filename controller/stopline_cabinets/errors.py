@@ -38,7 +38,7 @@ class PlanRefused(CabinetRefused):
 
 
 class LeaseRefused(CabinetRefused):
-    """Another controller holds the cabinet; `owner` and `label` name it (owner 0: nobody, the lease ran out)."""
+    """Another controller holds the cabinet, named by `owner` and `label` (owner 0: the lease ran out)."""
 
     def __init__(self, message: str, owner: int, label: str = "") -> None:
         super().__init__(message)

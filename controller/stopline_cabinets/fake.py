@@ -1,4 +1,4 @@
-"""A cabinet in memory: the same core as the virtual ones, no wire; for tests of what stands above the seam."""
+"""A cabinet in memory: the core of the virtual ones without a wire, for tests of what is above the seam."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan a cabinet runs when nobody asks it for anything: its fixed program, else a simple actuated cycle."""
+"""What a cabinet runs when nobody asks it for anything: its fixed program, else a simple actuated cycle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stopline_signals.detectors import DetectorReading, near_calls_from
 from stopline_signals.engine import Engine, EngineState
 
 DWELL = 50
-"""Least time (tenths) a stage of the actuated cycle stays in force beyond the longest minimum of its groups."""
+"""Tenths a stage of the actuated cycle stays in force beyond the longest minimum of its groups."""
 
 
 class LocalPlan:
@@ -31,7 +31,7 @@ class LocalPlan:
         return self._actuated(state, calls, readings)
 
     def _actuated(self, state: EngineState, calls: int, readings: Sequence[DetectorReading]) -> int:
-        """Keep the stage while its own traffic is near and its maximum is not over, else the next one called."""
+        """Keep the stage while its own traffic is near and its maximum not over, else the next called."""
         stage = state.stage
         elapsed = state.now - state.settled_at
         if elapsed < self._minimum[stage] + DWELL:

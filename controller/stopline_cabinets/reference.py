@@ -150,7 +150,7 @@ class ReferenceCabinet:
     # --- the wire side ---
 
     def claim(self, owner: int, label: str, limit: int, counter: int, now: int) -> bool:
-        """Take or renew the lease; False while another owner's lives, or for a limit that is not agreed to."""
+        """Take or renew the lease; False while another owner's lives, or for a limit not agreed to."""
         self._watch(now)
         if owner <= 0 or limit not in LIMITS or (self.lease is not None and self.lease.owner != owner):
             return False

@@ -25,7 +25,7 @@ class Cabinet(Protocol):
         ...
 
     async def connect(self, *, lease: bool = True) -> CabinetState:
-        """Reach the cabinet, check that it runs the expected signal plan, and take the lease unless told not to.
+        """Reach the cabinet, check that it runs the expected signal plan, and take the lease if wanted.
 
         Raises WrongCabinet, or LeaseRefused naming the owner.
         """

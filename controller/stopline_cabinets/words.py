@@ -80,7 +80,7 @@ class PlanCommand:
 
 
 class Receipt(NamedTuple):
-    """Proof that the cabinet took a plan; `sends` counts the frames it needed, `at` is cabinet time (tenths)."""
+    """Proof that the cabinet took a plan, `at` cabinet time (tenths), after `sends` frames."""
 
     seq: int
     crc: int

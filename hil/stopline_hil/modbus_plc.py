@@ -77,7 +77,9 @@ class PlcCabinet:
         try:
             await server.serve_forever(background=True)
         except (RuntimeError, OSError) as error:
-            raise CabinetError(f"cabinet {self.plan.junction}: cannot open {self.host}:{self.port}") from error
+            raise CabinetError(
+                f"cabinet {self.plan.junction}: cannot open {self.host}:{self.port}"
+            ) from error
         self._server = server
         self.port = _bound_port(server)
 
@@ -143,13 +145,19 @@ class PlcCabinet:
         inputs = [SimData(0, count=INPUTS_LENGTH, values=False, datatype=DataType.BITS)]
         holding = [_block(0, [0] * PLAN_LENGTH), _block(LEASE_START, [0] * LEASE_LENGTH)]
         state = [_block(0, [0] * STATE_LENGTH), _block(CONFIG_START, config_bank(self.plan))]
-        assert CONFIG_LENGTH == len(config_bank(self.plan))
+        assert len(config_bank(self.plan)) == CONFIG_LENGTH
         return SimDevice(self._device, (coils, inputs, holding, state), action=self._action)
 
     async def _action(
-        self, code: int, start: int, address: int, count: int, registers: list[int], values: Sequence[int] | None
+        self,
+        code: int,
+        start: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        values: Sequence[int] | None,
     ) -> ExcCodes | None:
-        """pymodbus asks before every access: fill what is read, judge what is written."""
+        """Pymodbus asks before every access: fill what is read, judge what is written."""
         if values is None:
             if code == READ_STATE and address < STATE_LENGTH:
                 registers[:STATE_LENGTH] = self._state_registers()

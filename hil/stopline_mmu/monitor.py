@@ -63,9 +63,7 @@ class Monitor:
         if len(shown) != len(self.card.channels):
             raise ValueError(f"monitor has {len(self.card.channels)} channels, was shown {len(shown)} lamps")
         if self._time is not None and time < self._time:
-            raise ValueError(
-                f"monitor at {self._time / 10} s was shown {time / 10} s: runs forwards only"
-            )
+            raise ValueError(f"monitor at {self._time / 10} s was shown {time / 10} s: runs forwards only")
         found = self._gap(time)
         self._time = time
         if shown != self._lamps or len(self._open) != len(self._reported):

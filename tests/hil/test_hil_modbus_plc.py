@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from stopline_cabinets import check_cabinet
 from stopline_cabinets.modbus import ModbusCabinet
 from stopline_hil.clock import SteppedClock

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import stopline_mmu
 from stopline_mmu import (
     Card,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stopline_mmu import NEMA_TS2, Card, Channel, Lamp, Monitor, Rule, Violation, lamps_from_letters
 
 # north/south through, the left turn that gives way to it, the side street, the crossing of the side street

@@ -117,7 +117,8 @@ def encode_state(
     registers = [0] * STATE_LENGTH
     words = {
         "map_version": MAP_VERSION, "state_seq": update & _CAP, "state_seq_copy": update & _CAP,
-        "mode": state.mode, "flags": state.flags, "active_seq": state.active_seq, "staged_seq": state.staged_seq,
+        "mode": state.mode, "flags": state.flags,
+        "active_seq": state.active_seq, "staged_seq": state.staged_seq,
         "judged_seq": state.judged_seq, "result": state.result, "settled_in": state.settled_in,
         "stage_elapsed": state.stage_elapsed, "row": state.row, "ttl_remaining": state.ttl_remaining,
         "heartbeat": state.heartbeat_echo, "heartbeat_age": state.heartbeat_age,

@@ -79,40 +79,44 @@ _INTRODUCTION = """\
 
 <!-- Generated: python -m stopline_cabinets.modbus.document > docs/modbus_map.md -->
 
-No standard map for traffic signals exists, so this one is ours, free for any cabinet to implement. The
-controller asks for stages; the cabinet decides, and keeps minimum greens, yellow, red and pedestrian clearances
-and its conflict monitor to itself: those can be read here and never written. A PLC that implements this map must
-do the checks and deadlines it describes.
+No standard map for traffic signals exists, so this one is ours, free for any cabinet to implement.
+The controller asks for stages; the cabinet decides, and keeps minimum greens, yellow, red and
+pedestrian clearances and its conflict monitor to itself: those can be read here and never written.
+A PLC that implements this map must do the checks and deadlines it describes.
 
-Addresses count from 0. Registers are big endian; 32-bit values take two, high word first. Times are in 0.1 s
-unless the row says otherwise. A device that answers 0x0201 where 0x0102 is due has its bytes swapped. Everything
-a controller says ends by itself: a plan with its ttl, a lease with the heartbeat."""
+Addresses count from 0. Registers are big endian; 32-bit values take two, high word first. Times are
+in 0.1 s unless the row says otherwise. A device that answers 0x0201 where 0x0102 is due has its
+bytes swapped. Everything a controller says ends by itself: a plan with its ttl, a lease with the
+heartbeat."""
 
 _PLAN_NOTES = """\
-A write of anything but the whole block is refused with exception 2. A plan the cabinet does not take is answered
-with exception 3, stored nowhere (the block reads back as the last accepted plan), and `result` says why. The same
-plan written again (same seq, same CRC) is accepted and changes nothing. After a timeout the outcome is unknown:
-read `judged_seq`, `result` and `judged_crc` before writing again.
+A write of anything but the whole block is refused with exception 2. A plan the cabinet does not
+take is answered with exception 3, stored nowhere (the block reads back as the last accepted plan),
+and `result` says why. The same plan written again (same seq, same CRC) is accepted and changes
+nothing. After a timeout the outcome is unknown: read `judged_seq`, `result` and `judged_crc` before
+writing again.
 
-The rows run in order. A row's stage is requested at once and entered as soon as the cabinet's own minimums let
-it; once it was in force for its maximum the next row is requested. The last row holds until the plan ends. A
-later plan replaces an earlier one. `minimum` may not be below the longest minimum green or walk of the stage's
-groups."""
+The rows run in order. A row's stage is requested at once and entered as soon as the cabinet's own
+minimums let it; once it was in force for its maximum the next row is requested. The last row holds
+until the plan ends. A later plan replaces an earlier one. `minimum` may not be below the longest
+minimum green or walk of the stage's groups."""
 
 _LEASE_NOTES = f"""\
-Take the lease by writing all {LEASE_LENGTH} registers with mode 1, give it back with mode 0, and beat by writing the
-first {BEAT_LENGTH} (owner and counter) at least twice a second, from the control loop itself, so that the beat stops
-when the loop does. A counter that does not move is silence. After `limit` without a beat the lease is over: plans are
-dropped, the local plan runs, and the lease must be taken anew. Exception 6: somebody else holds the lease, or it ran
-out; exception 3: limit or owner out of range."""
+Take the lease by writing all {LEASE_LENGTH} registers with mode 1, give it back with mode 0, and
+beat by writing the first {BEAT_LENGTH} (owner and counter) at least twice a second, from the
+control loop itself, so that the beat stops when the loop does. A counter that does not move is
+silence. After `limit` without a beat the lease is over: plans are dropped, the local plan runs, and
+the lease must be taken anew. Exception 6: somebody else holds the lease, or it ran out; exception
+3: limit or owner out of range."""
 
 _STATE_NOTES = """\
-One read gives one consistent picture, detectors included. If `state_seq` and `state_seq_copy` differ, the PLC
-updated in between: read again. Detectors are counted in the signal plan's order; 0xFFFF marks one that failed."""
+One read gives one consistent picture, detectors included. If `state_seq` and `state_seq_copy`
+differ, the PLC updated in between: read again. Detectors are counted in the signal plan's order;
+0xFFFF marks one that failed."""
 
 _CONFIG_NOTES = """\
-What the cabinet keeps to itself, for a controller or an engineer to compare with their own. 0xFFFF in the intergreen
-matrix: the two groups do not conflict."""
+What the cabinet keeps to itself, for a controller or an engineer to compare with their own. 0xFFFF
+in the intergreen matrix: the two groups do not conflict."""
 
 if __name__ == "__main__":
     print(document(), end="")

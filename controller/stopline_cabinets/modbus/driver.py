@@ -38,9 +38,9 @@ BUSY = 6
 class ModbusCabinet:
     """One cabinet behind Modbus TCP; see `Cabinet` for what each method promises.
 
-    `owner` is this controller's lease id (1..0xFFFFFFFF, its own), `label` its name, `limit` the silence (tenths
-    of cabinet time) after which the cabinet goes local. `timeout` is wall-clock seconds for one answer,
-    `write_timeout` for a plan's verdict with all repetitions.
+    `owner` is this controller's lease id (1..0xFFFFFFFF, its own), `label` its name, `limit` the
+    silence (tenths of cabinet time) after which the cabinet goes local. `timeout` is wall-clock seconds
+    for one answer, `write_timeout` for a plan's verdict with all repetitions.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class ModbusCabinet:
             except CabinetTimeout:
                 continue
             if (state.judged_seq, state.judged_crc) != (seq, crc) or state.result is Result.NONE:
-                # A refused frame is judged by the CRC the cabinet computed, which a damaged one does not share.
+                # The cabinet shows the CRC it computed itself, which is not ours when the frame was damaged.
                 if state.judged_seq == seq and state.result is Result.BAD_CRC:
                     return None
                 continue

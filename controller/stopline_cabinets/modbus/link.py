@@ -1,4 +1,4 @@
-"""One TCP connection to a Modbus device: named states, own deadlines, one request in flight, backed-off reconnects.
+"""One TCP connection to a Modbus device: named states, own deadlines, one request in flight.
 
 pymodbus repeats requests and reconnects by itself unless told not to; both are switched off here, because a
 write must never be sent twice without looking first.
@@ -71,7 +71,7 @@ class Link:
     async def request(self, send: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]) -> ModbusPDU:
         """Send one request and return its answer.
 
-        Raises CabinetOffline (nothing sent), CabinetTimeout (outcome unknown), DeviceRefused (the device said no).
+        Raises CabinetOffline (nothing sent), CabinetTimeout (outcome unknown), DeviceRefused (it said no).
         """
         async with self._turn:
             client = await self._ready()
