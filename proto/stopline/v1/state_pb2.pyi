@@ -114,6 +114,8 @@ class _CabinetModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CabinetMo
     """Flash."""
     CABINET_MODE_PREEMPT: _CabinetMode.ValueType  # 5
     """Preempt run by the cabinet."""
+    CABINET_MODE_STARTUP: _CabinetMode.ValueType  # 6
+    """Starting up: flash, then all red."""
 
 class CabinetMode(_CabinetMode, metaclass=_CabinetModeEnumTypeWrapper):
     """Mode the cabinet reports."""
@@ -130,6 +132,8 @@ CABINET_MODE_FLASH: CabinetMode.ValueType  # 4
 """Flash."""
 CABINET_MODE_PREEMPT: CabinetMode.ValueType  # 5
 """Preempt run by the cabinet."""
+CABINET_MODE_STARTUP: CabinetMode.ValueType  # 6
+"""Starting up: flash, then all red."""
 Global___CabinetMode: _TypeAlias = CabinetMode  # noqa: Y015
 
 @_typing.final

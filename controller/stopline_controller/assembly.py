@@ -1,0 +1,120 @@
+"""All parts of one controller, put together from a checked site."""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from dataclasses import dataclass
+
+from stopline_controller.arbiter import Arbiter
+from stopline_controller.audit import AuditLog
+from stopline_controller.clock import Clock
+from stopline_controller.decider import Decider
+from stopline_controller.desk import Desk
+from stopline_controller.drivers import Lessee
+from stopline_controller.junction import JunctionControl
+from stopline_controller.leases import LeaseBook
+from stopline_controller.link import CabinetLink
+from stopline_controller.loop import ControlLoop
+from stopline_controller.overrides import OverrideBook
+from stopline_controller.policies import PolicyHost, host_bundle
+from stopline_controller.priority import PriorityBook, PrioritySettings
+from stopline_controller.runtime import JunctionRuntime
+from stopline_controller.site import JunctionSite, Site
+from stopline_controller.snapshots import Hub
+from stopline_controller.statistics import Statistics
+
+IDLE_INTERVAL_S = 5.0
+"""How often commands are refreshed at a site without a policy, seconds."""
+PLANS_PER_TTL = 3
+"""A plan outlives this many decision intervals, so one lost decision does not end remote control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The parts that the services and the main program need."""
+
+    site: Site
+    clock: Clock
+    controls: dict[str, JunctionControl]
+    loop: ControlLoop
+    hub: Hub
+    statistics: Statistics
+    audit: AuditLog
+    overrides: OverrideBook
+    priority: PriorityBook
+    desk: Desk
+    policy: PolicyHost | None
+    decider: Decider
+
+
+def assemble(site: Site) -> Controller:
+    """Build a controller; opens the audit log, reaches for no cabinet yet."""
+    tables = site.tables
+    clock = Clock(tables.controller.clock_rate)
+    plans = [junction.plan for junction in site.junctions]
+    policy = host_bundle(site.bundle, plans) if site.bundle else None
+    interval = policy.facts.decision_interval if policy else IDLE_INTERVAL_S
+    arbiter = Arbiter(tables.control.stack)
+    controls = {plan.junction: JunctionControl(plan, arbiter, round(interval * 10)) for plan in plans}
+    runtimes = [
+        _runtime(site, junction, controls[junction.plan.junction], clock, interval) for junction in site.junctions
+    ]
+    hub, statistics = Hub(), Statistics()
+    audit = AuditLog(site.state_dir / "audit.sqlite")
+    overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s))
+    priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
+    loop = ControlLoop(
+        clock,
+        runtimes,
+        policy=policy,
+        overrides=overrides,
+        priority=priority,
+        audit=audit,
+        hub=hub,
+        statistics=statistics,
+    )
+    return Controller(
+        site=site,
+        clock=clock,
+        controls=controls,
+        loop=loop,
+        hub=hub,
+        statistics=statistics,
+        audit=audit,
+        overrides=overrides,
+        priority=priority,
+        desk=Desk(clock, arbiter, controls, overrides, audit, hub),
+        policy=policy,
+        decider=Decider(site.bundle, controls, hub),
+    )
+
+
+def lessee_of(site: Site) -> Lessee:
+    """This controller's lease identity: the same after a restart, another one on another machine or site."""
+    name = site.tables.controller.name
+    identity = f"{socket.gethostname()}:{site.path.resolve()}:{name}"
+    return Lessee(zlib.crc32(identity.encode()) or 1, name)
+
+
+def _runtime(
+    site: Site, junction: JunctionSite, control: JunctionControl, clock: Clock, interval: float
+) -> JunctionRuntime:
+    settings = site.tables.control
+    cabinet = junction.driver.build(junction.plan, junction.options, lessee_of(site), clock)
+    ttl = settings.plan_ttl_s or PLANS_PER_TTL * interval
+    link = CabinetLink(cabinet, junction.plan, clock, heartbeat=settings.heartbeat_s, ttl=ttl)
+    return JunctionRuntime(
+        control,
+        link,
+        clock,
+        min_coverage=site.tables.policy.min_coverage,
+        restart_delay=settings.restart_delay_s,
+    )
+
+
+def _priority_settings(site: Site) -> PrioritySettings:
+    table = site.tables.priority
+    return PrioritySettings(
+        report_timeout=table.report_timeout_s, margin=table.margin_s, max_presence=table.max_presence_s
+    )

@@ -1,0 +1,129 @@
+"""Which cabinets a site file can name: a row each, with the driver's own options.
+
+A further driver is one more row; `register` adds one from outside this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from stopline_cabinets.fake import FakeCabinet, FakeStreet
+from stopline_cabinets.modbus.driver import ModbusCabinet
+from stopline_cabinets.seam import Cabinet
+from stopline_cabinets.words import CabinetState, PlanCommand, Receipt
+from stopline_controller.clock import Clock
+from stopline_controller.site_tables import Table
+from stopline_signals.plan import SignalPlan
+
+
+class Lessee(NamedTuple):
+    """Who takes the lease of a cabinet: a number that is this controller's own, and a name for people."""
+
+    owner: int
+    label: str
+
+
+class Driver(NamedTuple):
+    """One kind of cabinet: its options, the network address among them, and how it is made."""
+
+    options: type[Table]
+    address: Callable[[Any], str]
+    """host:port from the options; empty for a cabinet inside this process."""
+    build: Callable[[SignalPlan, Any, Lessee, Clock], Cabinet]
+
+
+class ModbusOptions(Table):
+    """`driver = "modbus"`: register map 0x0102 over Modbus TCP."""
+
+    address: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
+    """host:port of the device."""
+    device_id: Annotated[int, Field(ge=0, le=255)] = 1
+    """Modbus unit."""
+    timeout_s: Annotated[float, Field(gt=0, le=10)] = 0.5
+    """Real seconds for one answer."""
+    heartbeat_limit_s: Annotated[float, Field(ge=1, le=10)] = 3.0
+    """Silence after which the cabinet goes to its local plan, on the cabinet's clock."""
+
+
+class MemoryOptions(Table):
+    """`driver = "memory"`: a cabinet inside this process, for a first look and for load tests; drives nothing."""
+
+
+DRIVERS: dict[str, Driver] = {}
+
+
+def register(name: str, driver: Driver) -> None:
+    """Let site files name a driver."""
+    DRIVERS[name] = driver
+
+
+def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clock) -> Cabinet:
+    host, _, port = options.address.rpartition(":")
+    return ModbusCabinet(
+        host.strip("[]"),
+        int(port),
+        plan,
+        owner=lessee.owner,
+        label=lessee.label,
+        limit=round(options.heartbeat_limit_s * 10),
+        device_id=options.device_id,
+        timeout=options.timeout_s,
+    )
+
+
+def _memory(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> Cabinet:
+    return MemoryCabinet(plan, lessee, clock)
+
+
+class MemoryCabinet:
+    """A cabinet in memory whose time is the controller's clock."""
+
+    def __init__(self, plan: SignalPlan, lessee: Lessee, clock: Clock) -> None:
+        self._clock = clock
+        self.street = FakeStreet(plan, now=clock.tenths())
+        self._cabinet = FakeCabinet(self.street, owner=lessee.owner, label=lessee.label)
+
+    @property
+    def name(self) -> str:
+        """How messages name this cabinet."""
+        return f"memory cabinet {self.street.core.plan.junction}"
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number the next plan must carry."""
+        return self._cabinet.next_seq
+
+    async def connect(self, *, lease: bool = True) -> CabinetState:
+        """Take the lease unless told not to."""
+        return await self._now().connect(lease=lease)
+
+    async def read(self) -> CabinetState:
+        """The state now."""
+        return await self._now().read()
+
+    async def write(self, command: PlanCommand) -> Receipt:
+        """Hand a plan over."""
+        return await self._now().write(command)
+
+    async def heartbeat(self) -> None:
+        """One more beat."""
+        await self._now().heartbeat()
+
+    async def release(self) -> None:
+        """Give the lease back."""
+        await self._now().release()
+
+    async def close(self) -> None:
+        """Nothing to drop."""
+
+    def _now(self) -> FakeCabinet:
+        """The cabinet, brought up to the present."""
+        self.street.run(self._clock.tenths() - self.street.now)
+        return self._cabinet
+
+
+register("modbus", Driver(ModbusOptions, lambda options: options.address, _modbus))
+register("memory", Driver(MemoryOptions, lambda options: "", _memory))

@@ -1,0 +1,142 @@
+"""One junction's control, tick by tick, without any input or output of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from stopline_cabinets.words import CabinetState, Mode
+from stopline_controller.approach import Now
+from stopline_controller.arbiter import Arbiter, Ruling
+from stopline_controller.sources import CABINET_DECIDES, Proposal, Source
+from stopline_policy.seam import JunctionView
+from stopline_signals.detectors import calls_from, groups_without_sensor
+from stopline_signals.engine import Engine, EngineState
+from stopline_signals.guard import Guard, Verdict
+from stopline_signals.plan import SignalPlan
+
+NEVER = -1
+
+
+class Action(StrEnum):
+    """What one tick does to the cabinet."""
+
+    NOTHING = "nothing"
+    ASK = "ask"
+    RELEASE = "release"
+
+
+class Step(NamedTuple):
+    """Result of one tick."""
+
+    action: Action
+    ruling: Ruling
+    verdict: Verdict
+
+
+class JunctionControl:
+    """Turns what the cabinet shows and what the sources want into the next command.
+
+    Time is the cabinet's own (tenths), so that a clock that steps, here or there, moves no deadline.
+    """
+
+    def __init__(self, plan: SignalPlan, arbiter: Arbiter, interval: int) -> None:
+        """Decide every `interval` tenths; commands of other sources are refreshed as often."""
+        self.plan = plan
+        self.engine = Engine(plan)
+        self.guard = Guard(self.engine)
+        self._arbiter = arbiter
+        self._interval = interval
+        self._unwatched = groups_without_sensor(plan)
+        self._next_decision = NEVER
+        self._last_ask: tuple[int, Source, str] | None = None
+        self._asked_at = NEVER
+        self.now: Now | None = None
+        self.allowed = 0
+        self.policy: Proposal | None = None
+
+    def observe(self, seen: CabinetState) -> Now:
+        """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew."""
+        previous = self.now.state if self.now else None
+        if previous and seen.time < previous.now:
+            previous = None
+            self.forget()
+        state = self.engine.observed(
+            seen.time,
+            seen.stage,
+            seen.aspects,
+            previous=previous,
+            in_transition=seen.in_transition,
+            calls=calls_from(self.plan, seen.readings) | self._unwatched,
+        )
+        if seen.in_transition:
+            state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
+        self.now = Now(self.engine, state, seen.readings)
+        self.allowed = self.guard.allowed(state)
+        return self.now
+
+    def forget(self) -> None:
+        """Start afresh: after a restart of the loop, or of the cabinet."""
+        self.now, self.policy, self._last_ask = None, None, None
+        self._next_decision = self._asked_at = NEVER
+
+    @property
+    def state(self) -> EngineState | None:
+        """The signal state of the latest read-back."""
+        return self.now.state if self.now else None
+
+    @property
+    def decision_due(self) -> bool:
+        """Whether the policy is to decide in this tick."""
+        return self.now is not None and self.now.state.now >= self._next_decision
+
+    def view(self) -> JunctionView:
+        """What the policy may know; only after `observe`."""
+        assert self.now is not None
+        state = self.now.state
+        return JunctionView(self.plan, state, self.now.readings, self.allowed, state.now / 10)
+
+    def decided(self, proposal: Proposal | None) -> None:
+        """Take the policy's decision (None: it withdraws) and set the next one."""
+        assert self.now is not None
+        self.policy = proposal
+        present = self.now.state.now
+        following = self._next_decision + self._interval
+        self._next_decision = following if following > present else present + self._interval
+
+    def rule(
+        self, seen: CabinetState, proposals: Iterable[Proposal], withheld: Mapping[Source, str], fresh: bool
+    ) -> Step:
+        """Rule on the proposals; `fresh` says that the policy decided in this tick."""
+        assert self.now is not None
+        own = [] if self.policy is None else [self.policy]
+        ruling = self._arbiter.rule([*_cabinets_own(seen), *proposals, *own], withheld)
+        winner, state = ruling.winner, self.now.state
+        if winner.source in CABINET_DECIDES:
+            action = Action.RELEASE if self._last_ask else Action.NOTHING
+            self._last_ask = None
+            return Step(action, ruling, Verdict(state.stage, None))
+        verdict = self.guard.decide(state, winner.stage)
+        return Step(self._action(winner, verdict, state.now, fresh), ruling, verdict)
+
+    def _action(self, winner: Proposal, verdict: Verdict, present: int, fresh: bool) -> Action:
+        ask = (verdict.stage, winner.source, winner.holder)
+        new = ask != self._last_ask
+        if winner.source is Source.POLICY and not fresh:
+            # Control came back to the policy between two decisions: it decides anew at the next tick.
+            if new:
+                self._next_decision = present
+            return Action.NOTHING
+        if not new and not fresh and present - self._asked_at < self._interval:
+            return Action.NOTHING
+        self._last_ask, self._asked_at = ask, present
+        return Action.ASK
+
+
+def _cabinets_own(seen: CabinetState) -> Iterable[Proposal]:
+    """The proposals of the cabinet itself, which are observed and never fought."""
+    if seen.mode in (Mode.STARTUP, Mode.MANUAL, Mode.FLASH):
+        yield Proposal(Source.CABINET, seen.stage, f"the cabinet is in {seen.mode.name.lower()}", "cabinet")
+    elif seen.mode is Mode.PREEMPT:
+        yield Proposal(Source.RAIL, seen.stage, "the cabinet runs a preempt", "cabinet")

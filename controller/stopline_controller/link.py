@@ -1,0 +1,148 @@
+"""The controller's end of one cabinet: connection, lease and heartbeat, each with named states."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import structlog
+
+from stopline_cabinets.errors import CabinetOffline, WrongCabinet
+from stopline_cabinets.seam import Cabinet
+from stopline_cabinets.words import CabinetState, PlanCommand, PlanRow, stage_minimum
+from stopline_controller.clock import Clock
+from stopline_signals.errors import CabinetError
+from stopline_signals.plan import SignalPlan
+
+log = structlog.get_logger(__name__)
+
+MISSED_READS = 3
+"""Reads that fail in a row before a cabinet counts as offline."""
+RETRY_S = 1.0
+"""Real seconds between two attempts to reach a cabinet; a restarted one is then back within a tick or ten."""
+
+
+class LinkState(StrEnum):
+    """How far the link to the cabinet goes."""
+
+    OFFLINE = "offline"
+    WATCHING = "watching"
+    HOLDING = "holding the lease"
+
+
+class Asked(NamedTuple):
+    """What became of a plan."""
+
+    accepted: bool
+    problem: str = ""
+
+
+class CabinetLink:
+    """Reads, asks, beats and releases; no method raises for what a cabinet or a wire may do.
+
+    There is no timer in here: the heartbeat is sent when the control loop says so and stops when it stops.
+    """
+
+    def __init__(self, cabinet: Cabinet, plan: SignalPlan, clock: Clock, *, heartbeat: float, ttl: float) -> None:
+        """`heartbeat` and `ttl` in seconds of the controller's clock."""
+        self.state = LinkState.OFFLINE
+        self.problem = ""
+        self._cabinet = cabinet
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._ttl = round(ttl * 10)
+        self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
+        self._beaten = 0.0
+        self._missed = 0
+        self._retry = 0.0
+
+    async def read(self) -> CabinetState | None:
+        """The cabinet's state, or None when it gave none this time; connects when need be."""
+        try:
+            if self.state is not LinkState.OFFLINE:
+                seen = await self._cabinet.read()
+            elif self._clock.seconds() < self._retry:
+                return None
+            else:
+                seen = await self._cabinet.connect(lease=False)
+                self._up()
+        except CabinetError as error:
+            self._failed(error)
+            return None
+        self._missed = 0
+        return seen
+
+    async def ask(self, stage: int) -> Asked:
+        """Ask the cabinet for a stage, taking the lease first when it is not held."""
+        try:
+            if self.state is not LinkState.HOLDING:
+                await self._cabinet.connect(lease=True)
+                self.state = LinkState.HOLDING
+            minimum = self._minimum[stage]
+            row = PlanRow(stage, minimum, max(self._ttl, minimum))
+            await self._cabinet.write(PlanCommand(self._cabinet.next_seq, (row,), self._ttl))
+        except CabinetError as error:
+            self._refused(error)
+            return Asked(False, str(error))
+        if self.problem:
+            log.info("cabinet_takes_plans_again", cabinet=self._cabinet.name)
+            self.problem = ""
+        return Asked(True)
+
+    @property
+    def beat_due(self) -> bool:
+        """Whether the lease is held and a heartbeat is to be sent."""
+        return self.state is LinkState.HOLDING and self._clock.seconds() - self._beaten >= self._heartbeat
+
+    async def beat(self) -> None:
+        """Send the heartbeat when it is due."""
+        if not self.beat_due:
+            return
+        self._beaten = self._clock.seconds()
+        try:
+            await self._cabinet.heartbeat()
+        except CabinetError as error:
+            self._refused(error)
+
+    async def release(self) -> None:
+        """Hand the cabinet back to its local plan; when that fails, its own deadlines do it."""
+        if self.state is not LinkState.HOLDING:
+            return
+        self.state = LinkState.WATCHING
+        try:
+            await self._cabinet.release()
+        except CabinetError as error:
+            log.warning("cabinet_release_failed", cabinet=self._cabinet.name, error=str(error))
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        self.state = LinkState.OFFLINE
+        try:
+            await self._cabinet.close()
+        except CabinetError as error:
+            log.warning("cabinet_close_failed", cabinet=self._cabinet.name, error=str(error))
+
+    def _up(self) -> None:
+        self.state = LinkState.WATCHING
+        log.info("cabinet_online", cabinet=self._cabinet.name)
+        self.problem = ""
+
+    def _failed(self, error: CabinetError) -> None:
+        """A read failed: a few in a row, or a lost connection, make the cabinet offline."""
+        self._missed += 1
+        if self.state is not LinkState.OFFLINE and not isinstance(error, CabinetOffline):
+            if self._missed < MISSED_READS:
+                return
+        self._retry = self._clock.seconds() + RETRY_S * self._clock.rate
+        remedy = "check the address and the plan in the site file" if isinstance(error, WrongCabinet) else "retrying"
+        if self.state is not LinkState.OFFLINE or not self.problem:
+            log.error("cabinet_offline", cabinet=self._cabinet.name, error=str(error), remedy=remedy)
+        self.state, self.problem = LinkState.OFFLINE, str(error)
+
+    def _refused(self, error: CabinetError) -> None:
+        """A plan or heartbeat failed: the lease counts as lost and is taken again with the next plan."""
+        if not self.problem:
+            log.error("cabinet_refuses", cabinet=self._cabinet.name, error=str(error))
+        self.problem = str(error)
+        if self.state is LinkState.HOLDING:
+            self.state = LinkState.WATCHING

@@ -1,0 +1,27 @@
+"""Structured logs: JSON lines for machines, aligned text for a person at a terminal."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import structlog
+
+
+def configure_logs(stream: TextIO, *, as_json: bool | None = None) -> None:
+    """Send all logs to `stream`; `as_json` None means JSON unless it is a terminal."""
+    machine = not stream.isatty() if as_json is None else as_json
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer()
+    )
+    tracebacks = [structlog.processors.format_exc_info] if machine else []
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *tracebacks,
+            renderer,
+        ],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )

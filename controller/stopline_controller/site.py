@@ -1,0 +1,248 @@
+"""The site file: everything a controller needs to know, checked as a whole before anything starts.
+
+All mistakes are reported at once, each with its line, because a technician at a kerb has one look at it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from stopline_controller.drivers import DRIVERS, Driver
+from stopline_controller.site_lines import LineMap
+from stopline_controller.site_tables import JunctionTable, SiteTables
+from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
+from stopline_policy.signing import load_public_key
+from stopline_signals.errors import BundleError, PlanError, SiteError
+from stopline_signals.plan import SignalPlan
+from stopline_signals.table import plan_from_table
+
+
+class Problem(NamedTuple):
+    """One mistake: the line of the site file, the entry, and what to do."""
+
+    line: int
+    entry: str
+    message: str
+
+
+class InvalidSite(SiteError):
+    """A site file that cannot be used; `problems` lists every mistake in the order of their lines."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
+        lines = (f"  line {line}: {entry}: {message}" for line, entry, message in self.problems)
+        super().__init__("\n".join([f"{path}: {count}", *lines]))
+
+
+@dataclass(frozen=True, slots=True)
+class JunctionSite:
+    """One junction: its plan, and how to reach its cabinet."""
+
+    plan: SignalPlan
+    driver: Driver
+    options: Any
+    """The options of the driver, of the type it declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A checked site file with what it refers to."""
+
+    path: Path
+    tables: SiteTables
+    junctions: tuple[JunctionSite, ...]
+    bundle: Bundle | None
+    """None when the site runs without a policy."""
+
+    @property
+    def state_dir(self) -> Path:
+        """Directory of the audit log and the status files."""
+        return self.path.parent / self.tables.controller.state_dir
+
+
+def read_site(path: Path) -> Site:
+    """Read and check a site file, its plans and its bundle; InvalidSite lists all mistakes with their lines."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSite(path, [_syntax_problem(error, text)]) from error
+    reader = _Reader(path, LineMap(text))
+    try:
+        tables = SiteTables.model_validate(table)
+    except ValidationError as error:
+        reader.add_errors((), error, SiteTables)
+        reader.check_references(table)
+        raise InvalidSite(path, reader.problems) from None
+    site = reader.site(tables)
+    if reader.problems:
+        raise InvalidSite(path, reader.problems)
+    return site
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a host:port (or unix:path) can only be reached from this host."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Reader:
+    """Collects the problems of one site file."""
+
+    def __init__(self, path: Path, lines: LineMap) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._lines = lines
+
+    def add(self, location: Sequence[str | int], message: str) -> None:
+        entry = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        self.problems.append(Problem(self._lines.line(location), entry or "file", message))
+
+    def add_errors(self, prefix: Sequence[str | int], error: ValidationError, model: type[BaseModel]) -> None:
+        for detail in error.errors(include_url=False):
+            location = (*prefix, *detail["loc"])
+            if detail["type"] == "extra_forbidden":
+                self.add(location, _unknown_key(model, detail["loc"]))
+            elif detail["type"] == "missing":
+                self.add(location, "is missing")
+            else:
+                self.add(location, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})")
+
+    def site(self, tables: SiteTables) -> Site:
+        """Load what the tables refer to, and check them against each other."""
+        self._check_listen(tables)
+        bundle = self._bundle(tables)
+        junctions: list[JunctionSite] = []
+        for index, row in enumerate(tables.junction):
+            junction = self._junction(("junction", index), row, tables.controller.clock_rate)
+            if junction is None:
+                continue
+            junctions.append(junction)
+            if bundle:
+                self._check_feeds(index, bundle, junction.plan)
+        for index, row in enumerate(tables.junction):
+            if row.id in [earlier.id for earlier in tables.junction[:index]]:
+                self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
+        return Site(self._path, tables, tuple(junctions), bundle)
+
+    def check_references(self, table: dict[str, Any]) -> None:
+        """When the tables themselves are wrong, still check the cabinets and plans that can be told."""
+        rows = table.get("junction")
+        for index, row in enumerate(rows if isinstance(rows, list) else ()):
+            try:
+                self._junction(("junction", index), JunctionTable.model_validate(row), 1.0)
+            except ValidationError:
+                continue
+
+    def _junction(self, where: tuple[str | int, ...], row: JunctionTable, rate: float) -> JunctionSite | None:
+        before = len(self.problems)
+        plan = self._plan(where, row)
+        driver, options = self._cabinet((*where, "cabinet"), row.cabinet, rate)
+        if plan is None or driver is None or len(self.problems) > before:
+            return None
+        return JunctionSite(plan, driver, options)
+
+    def _plan(self, where: tuple[str | int, ...], row: JunctionTable) -> SignalPlan | None:
+        path = self._path.parent / row.plan
+        try:
+            plan = plan_from_table(tomllib.loads(path.read_text(encoding="utf-8")), str(row.plan))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, PlanError) as error:
+            self.add((*where, "plan"), f"cannot be used: {error}")
+            return None
+        if plan.junction != row.id:
+            self.add((*where, "id"), f"{row.plan} is the plan of junction {plan.junction!r}, not of {row.id!r}")
+        if plan.benchmark_only:
+            self.add((*where, "plan"), f"{row.plan} is for benchmarks only (it breaks the rule book); use a safe plan")
+        return plan
+
+    def _cabinet(
+        self, where: tuple[str | int, ...], table: dict[str, Any], rate: float
+    ) -> tuple[Driver | None, Any]:
+        name = table.get("driver")
+        driver = DRIVERS.get(str(name))
+        if driver is None:
+            self.add((*where, "driver"), f"no driver {name!r}; there are {', '.join(sorted(DRIVERS))}")
+            return None, None
+        try:
+            options = driver.options.model_validate({k: v for k, v in table.items() if k != "driver"})
+        except ValidationError as error:
+            self.add_errors(where, error, driver.options)
+            return driver, None
+        address = driver.address(options)
+        if rate > 1 and address and not is_loopback(address):
+            self.add((*where, "address"), f"a clock rate of {rate:g} is for virtual cabinets on loopback only")
+        return driver, options
+
+    def _check_listen(self, tables: SiteTables) -> None:
+        controller = tables.controller
+        where = ("controller", "listen")
+        if not controller.listen.startswith("unix:") and not re.fullmatch(r".+:\d{1,5}", controller.listen):
+            self.add(where, f"must be host:port, found {controller.listen!r}")
+        loopback = is_loopback(controller.listen)
+        if controller.clock_rate > 1 and not loopback:
+            self.add(("controller", "clock_rate"), "over 1 only with every address on loopback; listen is not")
+        if controller.insecure and not loopback:
+            self.add(("controller", "insecure"), "plaintext only on a loopback address; give [controller.tls] instead")
+        if not controller.insecure and controller.tls is None:
+            self.add(where, "needs [controller.tls], or insecure = true on a loopback address")
+
+    def _bundle(self, tables: SiteTables) -> Bundle | None:
+        name = tables.policy.bundle
+        if name == "none":
+            return None
+        try:
+            keys = [load_public_key(self._path.parent / key) for key in tables.policy.trusted_keys]
+            return read_bundle(SHIPPED if name == "shipped" else self._path.parent / name, keys or None)
+        except (BundleError, OSError) as error:
+            self.add(("policy", "bundle"), str(error))
+            return None
+
+    def _check_feeds(self, index: int, bundle: Bundle, plan: SignalPlan) -> None:
+        try:
+            bundle.check_feeds(plan)
+        except BundleError as error:
+            self.add(("junction", index, "plan"), str(error))
+
+
+def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
+    found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+    line = int(found[1]) if found else len(text.splitlines())
+    return Problem(line, "file", f"is not TOML: {error}")
+
+
+def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    known = sorted(_keys_at(model, location[:-1]))
+    close = difflib.get_close_matches(str(location[-1]), known, 1)
+    return f"unknown key; did you mean {close[0]!r}?" if close else f"unknown key; known are {', '.join(known)}"
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> Iterator[str]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(iter(_models_in(field.annotation)), model)
+    yield from model.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)

@@ -1,0 +1,120 @@
+"""The tables of a site file, entry by entry; `site.py` reads and cross-checks them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from stopline_controller.arbiter import stack_problem
+from stopline_controller.sources import DEFAULT_STACK, Source
+
+
+class Table(BaseModel):
+    """A table that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _whole_stack(order: tuple[Source, ...]) -> tuple[Source, ...]:
+    problem = stack_problem(order)
+    if problem:
+        raise ValueError(problem)
+    return order
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Stack = Annotated[tuple[Source, ...], AfterValidator(_whole_stack)]
+
+
+class TlsTable(Table):
+    """`[controller.tls]`: mutual TLS; PEM files, relative to the site file."""
+
+    certificate: Path
+    """This controller's certificate chain."""
+    key: Path
+    """Its private key."""
+    client_ca: Path
+    """Authority that signs the certificates of clients."""
+
+
+class ControllerTable(Table):
+    """`[controller]`: the process."""
+
+    name: str = "controller"
+    """Name in logs."""
+    listen: str = "127.0.0.1:50061"
+    """host:port of the gRPC services; port 0 takes a free one and reports it."""
+    insecure: bool = False
+    """Serve without TLS; only possible on a loopback address."""
+    tls: TlsTable | None = None
+    clock_rate: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Speed of the clock; over 1 only with every address on loopback."""
+    state_dir: Path = Path("state")
+    """Directory of the audit log and status files, relative to the site file."""
+
+
+class ControlTable(Table):
+    """`[control]`: the loop."""
+
+    heartbeat_s: Annotated[float, Field(gt=0, le=5)] = 0.4
+    """Seconds between heartbeats to a cabinet; well under its limit."""
+    plan_ttl_s: Seconds | None = None
+    """Seconds a plan holds at the cabinet; by default three decision intervals."""
+    restart_delay_s: Seconds = 5.0
+    """Seconds until a junction whose loop failed is tried again."""
+    stack: Stack = DEFAULT_STACK
+    """Sources, highest first."""
+
+
+class PolicyTable(Table):
+    """`[policy]`: what decides when nobody else does."""
+
+    bundle: str = "shipped"
+    """Path of a bundle, relative to the site file; "shipped" is the one that comes with Stopline, "none" leaves
+    the junctions to their local plans and to operators."""
+    trusted_keys: tuple[Path, ...] = ()
+    """PEM files of public keys whose signature counts; by default the project's and the user's own."""
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Share of healthy detectors below which the policy leaves a junction to its local plan."""
+
+
+class OverridesTable(Table):
+    """`[overrides]`: traffic-centre operators."""
+
+    max_lease_s: Seconds = 300.0
+    """Longest lease without renewal."""
+
+
+class PriorityTable(Table):
+    """`[priority]`: vehicles; times in seconds."""
+
+    report_timeout_s: Seconds = 8.0
+    """Silence after which a vehicle's requests end."""
+    margin_s: Annotated[float, Field(ge=0, le=60)] = 4.0
+    """How long before the vehicle the green should be there."""
+    max_presence_s: Seconds = 120.0
+    """Longest time one vehicle may hold a junction."""
+
+
+class JunctionTable(Table):
+    """`[[junction]]`: one junction and its cabinet."""
+
+    id: str
+    """The junction the plan is for."""
+    plan: Path
+    """Signal plan (TOML), relative to the site file."""
+    cabinet: dict[str, Any]
+    """`driver` and that driver's own entries."""
+
+
+class SiteTables(Table):
+    """The whole site file."""
+
+    controller: ControllerTable = ControllerTable()
+    control: ControlTable = ControlTable()
+    policy: PolicyTable = PolicyTable()
+    overrides: OverridesTable = OverridesTable()
+    priority: PriorityTable = PriorityTable()
+    junction: Annotated[tuple[JunctionTable, ...], Field(min_length=1)]

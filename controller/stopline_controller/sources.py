@@ -1,0 +1,38 @@
+"""Who may decide at a junction, and what they ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from stopline_signals.engine import KEEP
+
+
+class Source(StrEnum):
+    """A party that may want to decide; the site file orders them."""
+
+    CABINET = "cabinet"
+    RAIL = "rail"
+    EMERGENCY = "emergency"
+    CENTRE = "centre"
+    TRANSIT = "transit"
+    POLICY = "policy"
+    LOCAL = "local"
+
+
+DEFAULT_STACK = tuple(Source)
+"""Highest first: what the cabinet does by itself is never fought, the local plan is what remains."""
+
+CABINET_DECIDES = frozenset({Source.CABINET, Source.RAIL, Source.LOCAL})
+"""Sources under which nothing is asked of the cabinet."""
+
+
+class Proposal(NamedTuple):
+    """What one source wants of one junction now."""
+
+    source: Source
+    stage: int = KEEP
+    """Stage index, or KEEP for the one in force."""
+    reason: str = ""
+    holder: str = ""
+    """The lease, vehicle or policy behind it."""

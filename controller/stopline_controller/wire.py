@@ -1,0 +1,224 @@
+"""Between the controller's own words and the messages of `stopline.v1`: the one place that knows both."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from stopline.v1 import junction_pb2, override_pb2, plan_pb2, priority_pb2, state_pb2
+from stopline_cabinets.words import DARK, Mode
+from stopline_controller.leases import Lease
+from stopline_controller.overrides import Answer, Status
+from stopline_controller.priority import Ahead, Progress, State, VehicleClass, VehicleReport
+from stopline_controller.snapshots import Snapshot
+from stopline_controller.sources import Source
+from stopline_signals.engine import KEEP
+from stopline_signals.plan import DetectorKind, GroupKind, SignalPlan
+
+SOURCES = {
+    Source.CABINET: state_pb2.SOURCE_CABINET,
+    Source.RAIL: state_pb2.SOURCE_RAIL,
+    Source.EMERGENCY: state_pb2.SOURCE_EMERGENCY,
+    Source.CENTRE: state_pb2.SOURCE_CENTRE,
+    Source.TRANSIT: state_pb2.SOURCE_TRANSIT,
+    Source.POLICY: state_pb2.SOURCE_POLICY,
+    Source.LOCAL: state_pb2.SOURCE_LOCAL,
+}
+MODES = {
+    Mode.STARTUP: state_pb2.CABINET_MODE_STARTUP,
+    Mode.LOCAL: state_pb2.CABINET_MODE_LOCAL,
+    Mode.REMOTE: state_pb2.CABINET_MODE_REMOTE,
+    Mode.MANUAL: state_pb2.CABINET_MODE_MANUAL,
+    Mode.FLASH: state_pb2.CABINET_MODE_FLASH,
+    Mode.PREEMPT: state_pb2.CABINET_MODE_PREEMPT,
+}
+ASPECTS = (
+    state_pb2.ASPECT_RED,
+    state_pb2.ASPECT_YELLOW,
+    state_pb2.ASPECT_PERMISSIVE,
+    state_pb2.ASPECT_GREEN,
+)
+STATUSES = {
+    Status.ACCEPTED: override_pb2.OVERRIDE_STATUS_ACCEPTED,
+    Status.QUEUED: override_pb2.OVERRIDE_STATUS_QUEUED,
+    Status.PENDING_SAFE_POINT: override_pb2.OVERRIDE_STATUS_PENDING_SAFE_POINT,
+    Status.REJECTED: override_pb2.OVERRIDE_STATUS_REJECTED,
+}
+PRIORITY_STATES = {
+    State.WAITING: priority_pb2.PRIORITY_STATE_WAITING,
+    State.PENDING_SAFE_POINT: priority_pb2.PRIORITY_STATE_PENDING_SAFE_POINT,
+    State.QUEUED: priority_pb2.PRIORITY_STATE_QUEUED,
+    State.GRANTED: priority_pb2.PRIORITY_STATE_GRANTED,
+    State.GREEN: priority_pb2.PRIORITY_STATE_GREEN,
+    State.REJECTED: priority_pb2.PRIORITY_STATE_REJECTED,
+    State.COMPLETED: priority_pb2.PRIORITY_STATE_COMPLETED,
+}
+VEHICLE_CLASSES = {
+    priority_pb2.VEHICLE_CLASS_FIRE: VehicleClass.FIRE,
+    priority_pb2.VEHICLE_CLASS_AMBULANCE: VehicleClass.AMBULANCE,
+    priority_pb2.VEHICLE_CLASS_POLICE: VehicleClass.POLICE,
+    priority_pb2.VEHICLE_CLASS_TRANSIT: VehicleClass.TRANSIT,
+}
+GROUP_KINDS = {
+    GroupKind.VEHICLE: plan_pb2.GROUP_KIND_VEHICLE,
+    GroupKind.PEDESTRIAN: plan_pb2.GROUP_KIND_PEDESTRIAN,
+    GroupKind.CYCLIST: plan_pb2.GROUP_KIND_CYCLIST,
+    GroupKind.TRANSIT: plan_pb2.GROUP_KIND_TRANSIT,
+}
+DETECTOR_KINDS = {
+    DetectorKind.NEAR_ZONE: plan_pb2.DETECTOR_KIND_NEAR_ZONE,
+    DetectorKind.FAR_ZONE: plan_pb2.DETECTOR_KIND_FAR_ZONE,
+    DetectorKind.BUTTON: plan_pb2.DETECTOR_KIND_BUTTON,
+}
+
+
+def timestamp(wall_us: int) -> Timestamp:
+    """Microseconds since 1970 UTC as a message."""
+    return Timestamp(seconds=wall_us // 1_000_000, nanos=wall_us % 1_000_000 * 1000)
+
+
+def plan_message(plan: SignalPlan) -> plan_pb2.SignalPlan:
+    """A signal plan."""
+    return plan_pb2.SignalPlan(
+        junction_id=plan.junction,
+        groups=[
+            plan_pb2.SignalGroup(
+                name=group.name,
+                kind=GROUP_KINDS[group.kind],
+                approach=group.approach,
+                minimum_tenths=group.minimum,
+                max_green_tenths=group.max_green,
+                max_red_tenths=group.max_red,
+                change_tenths=group.change,
+            )
+            for group in plan.groups
+        ],
+        stages=[
+            plan_pb2.Stage(name=stage.name, protected_groups=stage.protected, permissive_groups=stage.permissive)
+            for stage in plan.stages
+        ],
+        intergreen=[plan_pb2.IntergreenRow(tenths=row) for row in plan.intergreen],
+        detectors=[
+            plan_pb2.Detector(
+                name=detector.name,
+                kind=DETECTOR_KINDS[detector.kind],
+                group=detector.group,
+                start_m=detector.start_m,
+                end_m=detector.end_m,
+                capacity=detector.capacity,
+            )
+            for detector in plan.detectors
+        ],
+        digest=plan.digest(),
+    )
+
+
+def state_message(snapshot: Snapshot) -> state_pb2.JunctionState:
+    """A junction's state."""
+    seen, now, winner = snapshot.seen, snapshot.now, snapshot.ruling.winner
+    message = state_pb2.JunctionState(
+        junction_id=snapshot.junction,
+        sequence=snapshot.sequence,
+        time_tenths=snapshot.tenths,
+        wall_time=timestamp(snapshot.wall_us),
+        cabinet_online=snapshot.online,
+        stage=KEEP,
+        source=SOURCES[winner.source],
+        reason=winner.reason,
+        commanded_stage=snapshot.commanded,
+        alarms=snapshot.alarms,
+        late_ticks=snapshot.late_ticks,
+        stack=[
+            state_pb2.SourceState(
+                source=SOURCES[standing.proposal.source],
+                active=standing.active,
+                in_force=standing.in_force,
+                stage=standing.proposal.stage,
+                reason=standing.proposal.reason,
+                holder=standing.proposal.holder,
+            )
+            for standing in snapshot.ruling.stack
+        ],
+    )
+    if snapshot.verdict and snapshot.verdict.reason:
+        message.guard_reason = str(snapshot.verdict.reason)
+    if seen is None or now is None:
+        return message
+    engine, state = now.engine, now.state
+    message.cabinet_mode = MODES[seen.mode]
+    message.stage = seen.stage
+    message.in_transition = seen.in_transition
+    message.allowed_stages = snapshot.allowed
+    message.active_plan_sequence = seen.active_seq
+    message.aspects.extend(
+        state_pb2.ASPECT_UNSPECIFIED if aspect == DARK else ASPECTS[aspect] for aspect in seen.aspects
+    )
+    message.earliest_change_tenths.extend(
+        engine.earliest(state, stage) - state.now for stage in range(len(engine.plan.stages))
+    )
+    for reading in seen.readings:
+        message.readings.add(vehicles=reading.vehicles, queued=reading.queued, healthy=reading.healthy)
+    return message
+
+
+def summary_message(snapshot: Snapshot, digest: str) -> junction_pb2.JunctionSummary:
+    """One line of the list of junctions."""
+    return junction_pb2.JunctionSummary(
+        junction_id=snapshot.junction,
+        cabinet_online=snapshot.online,
+        cabinet_mode=MODES[snapshot.seen.mode] if snapshot.seen else state_pb2.CABINET_MODE_UNSPECIFIED,
+        source=SOURCES[snapshot.ruling.winner.source],
+        stage=snapshot.seen.stage if snapshot.seen else KEEP,
+        plan_digest=digest,
+    )
+
+
+def lease_message(lease: Lease, now: float) -> override_pb2.Lease:
+    """A lease; `now` in seconds of the controller's clock."""
+    return override_pb2.Lease(
+        lease_id=lease.lease_id,
+        junction_id=lease.junction,
+        fencing_token=lease.token,
+        operator=lease.operator,
+        priority=lease.priority,
+        remaining_s=max(lease.expires - now, 0.0),
+        reason=lease.reason,
+    )
+
+
+def answer_message(answer: Answer) -> override_pb2.OverrideResponse:
+    """The answer to an override."""
+    return override_pb2.OverrideResponse(
+        status=STATUSES[answer.status],
+        reason=answer.reason,
+        blocking_source=SOURCES[answer.blocking] if answer.blocking else state_pb2.SOURCE_UNSPECIFIED,
+        earliest_tenths=answer.earliest,
+        audit_sequence=answer.audit_sequence,
+    )
+
+
+def report_from(message: priority_pb2.ReportRequest) -> VehicleReport:
+    """A vehicle's report; KeyError for a class that is not stated."""
+    return VehicleReport(
+        vehicle=message.vehicle_id,
+        kind=VEHICLE_CLASSES[message.vehicle_class],
+        sequence=message.sequence,
+        speed_mps=message.speed_mps,
+        desired_mps=message.desired_speed_mps,
+        ahead=tuple(
+            Ahead(ahead.junction_id, ahead.group, ahead.approach, ahead.distance_m, ahead.eta_s)
+            for ahead in message.upcoming
+        ),
+        cancel=message.cancel,
+    )
+
+
+def progress_message(progress: Progress) -> priority_pb2.JunctionPriority:
+    """A vehicle's status at one junction."""
+    return priority_pb2.JunctionPriority(
+        junction_id=progress.junction,
+        state=PRIORITY_STATES[progress.state],
+        stage=progress.stage,
+        eta_s=progress.eta_s,
+        start_in_s=progress.start_in_s,
+        reason=progress.reason,
+    )
