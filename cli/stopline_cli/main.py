@@ -21,7 +21,11 @@ class Row(NamedTuple):
     help: str
 
 
-COMMANDS: tuple[Row, ...] = ()
+COMMANDS: tuple[Row, ...] = (
+    Row("evaluate", "stopline_cli.evaluate", "Compare controllers on the same traffic, seed by seed."),
+    Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
+    Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
+)
 
 GROUPS = {
     "bundle": "Policy bundles: check what the kerb would run.",
