@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from stopline_agents.baselines.demand import asked_or_kept
 from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import calls_from, near_calls_from
 from stopline_signals.plan import GroupKind, SignalPlan
@@ -37,7 +38,10 @@ class Actuated:
 
     def decide(self, views: Sequence[JunctionView]) -> list[int]:
         """Keep the stage in force, or the next called stage of the order."""
-        return [self._junctions[view.plan.junction].decide(view, self._passage) for view in views]
+        junctions = self._junctions
+        return [
+            asked_or_kept(view, junctions[view.plan.junction].decide(view, self._passage)) for view in views
+        ]
 
 
 @dataclass(slots=True)
@@ -78,9 +82,7 @@ class _Junction:
             return state.stage
         if self.opposed_since is None:
             self.opposed_since = state.now
-        if not self._over(view, following, passage) or not view.allowed >> following & 1:
-            return state.stage
-        return following
+        return following if self._over(view, following, passage) else state.stage
 
     def _next_called(self, calls: int) -> int | None:
         """The next stage of the order that turns a calling group green which is red now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stopline_policy.seam import JunctionView
+from stopline_policy.seam import JunctionView, allowed_stages
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
 
@@ -57,11 +57,15 @@ def is_pedestrian(plan: SignalPlan, group: int) -> bool:
     return plan.groups[group].kind is GroupKind.PEDESTRIAN
 
 
-def best_allowed(view: JunctionView, scores: Sequence[float], *, bonus: float = 0.0) -> int:
-    """The allowed stage with the highest score; the one in force wins ties and has ``bonus`` added."""
-    best = view.state.stage
-    top = scores[best] + bonus
-    for stage, score in enumerate(scores):
-        if view.allowed >> stage & 1 and score > top and stage != view.state.stage:
-            best, top = stage, score
-    return best
+def best_allowed(view: JunctionView, scores: Sequence[float]) -> int:
+    """The allowed stage with the highest score; the one in force wins ties."""
+    current = view.state.stage
+    return max(allowed_stages(view.allowed), key=lambda stage: (scores[stage], stage == current))
+
+
+def asked_or_kept(view: JunctionView, stage: int) -> int:
+    """The stage where it is allowed, else the one in force, else one that the guard insists on."""
+    for choice in (stage, view.state.stage):
+        if view.allowed >> choice & 1:
+            return choice
+    return allowed_stages(view.allowed)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stopline_agents.baselines.demand import asked_or_kept
 from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import calls_from
 from stopline_signals.engine import Engine
@@ -42,4 +43,4 @@ class FixedTime:
     def _decide(self, view: JunctionView) -> int:
         calls = calls_from(view.plan, view.readings)
         stage = self._engines[view.plan.junction].program_request(view.state, calls)
-        return stage if view.allowed >> stage & 1 else view.state.stage
+        return asked_or_kept(view, stage)

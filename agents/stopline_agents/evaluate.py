@@ -1,0 +1,162 @@
+"""Evaluation as a product: controllers side by side on one scenario, with the same real seeds.
+
+Every controller meets the same traffic for the same seed, runs under the same rule book and is watched by
+the conflict monitor. Figures are means over seeds with bootstrap intervals, and comparisons are paired.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stopline_agents.controllers import FIXED_AS_IS, make_controller
+from stopline_agents.running import run_policy, run_program_as_is
+from stopline_agents.statistics import Estimate, estimate, paired_difference
+from stopline_envs.scenario import Scenario
+from stopline_signals.errors import PolicyError
+
+METRICS = ("delay_s", "wait_s", "travel_time_s", "speed_mps", "stops", "unserved", "violations")
+"""The figures of the contract, in its order."""
+EXTRAS = ("vehicles", "finished", "longest_wait_s", "walkers", "walk_wait_s", "interventions", "decisions")
+"""Further figures of each row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One controller on one seed."""
+
+    controller: str
+    seed: int
+    figures: dict[str, float]
+    """By the names in METRICS and EXTRAS."""
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One controller over all seeds."""
+
+    controller: str
+    figures: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """All controllers of one scenario."""
+
+    scenario: Scenario
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    runs: tuple[RunResult, ...]
+
+    def row(self, controller: str) -> Row:
+        """The row of a controller."""
+        return next(row for row in self.rows if row.controller == controller)
+
+    def against(self, reference: str, metric: str = "delay_s") -> dict[str, Estimate]:
+        """Paired difference of every other controller to the reference; negative is lower."""
+        base = self.row(reference).figures[metric].per_seed
+        return {
+            row.controller: paired_difference(row.figures[metric].per_seed, base)
+            for row in self.rows
+            if row.controller != reference
+        }
+
+    def to_table(self) -> dict[str, Any]:
+        """The content of ``evaluation.json``."""
+        rows = {r.controller: {name: e.to_table() for name, e in r.figures.items()} for r in self.rows}
+        return {
+            "scenario": self.scenario.name,
+            "seeds": list(self.seeds),
+            "controllers": rows,
+            "window_s": [self.scenario.begin, self.scenario.end],
+            "paired_delay_s": {
+                row.controller: {name: e.to_table() for name, e in self.against(row.controller).items()}
+                for row in self.rows
+            },
+            "runs": [asdict(run) for run in self.runs],
+        }
+
+
+def evaluate(
+    scenario: Scenario,
+    controllers: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    jobs: int = 1,
+    on_run: Callable[[RunResult], None] = lambda run: None,
+) -> Evaluation:
+    """Run every controller on every seed.
+
+    Args:
+        scenario: Network, traffic and time window.
+        controllers: Names for `make_controller`, or ``fixed-as-is``.
+        seeds: Real SUMO seeds; each is used once per controller.
+        jobs: Processes; each holds one simulation.
+        on_run: Called after each run, in the calling process.
+    """
+    _check(controllers, seeds)
+    tasks = [(scenario, controller, seed) for seed in seeds for controller in controllers]
+    found: dict[tuple[str, int], RunResult] = {}
+    for run in _run_all(tasks, jobs):
+        found[run.controller, run.seed] = run
+        on_run(run)
+    runs = tuple(found[controller, seed] for controller in controllers for seed in seeds)
+    rows = tuple(_row(name, [run for run in runs if run.controller == name]) for name in controllers)
+    return Evaluation(scenario=scenario, seeds=tuple(seeds), rows=rows, runs=runs)
+
+
+def run_one(scenario: Scenario, controller: str, seed: int) -> RunResult:
+    """One controller on one seed, in this process."""
+    began = time.perf_counter()
+    if controller == FIXED_AS_IS:
+        outcome = run_program_as_is(scenario, seed)
+    else:
+        outcome = run_policy(scenario, make_controller(controller), seed)
+    figures = {
+        name: float(getattr(outcome.metrics, name))
+        for name in (*METRICS, *EXTRAS)
+        if hasattr(outcome.metrics, name)
+    }
+    figures |= {
+        "violations": float(outcome.violations),
+        "interventions": float(outcome.interventions),
+        "decisions": float(outcome.decisions),
+    }
+    return RunResult(controller=controller, seed=seed, figures=figures, wall_s=time.perf_counter() - began)
+
+
+def _run_all(tasks: Sequence[tuple[Scenario, str, int]], jobs: int) -> Iterator[RunResult]:
+    if jobs <= 1:
+        yield from (run_one(*task) for task in tasks)
+        return
+    # Spawned, not forked: a forked copy of a process that has loaded SUMO or onnxruntime is not safe.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool:
+        try:
+            yield from (future.result() for future in as_completed([pool.submit(run_one, *t) for t in tasks]))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _row(name: str, runs: Sequence[RunResult]) -> Row:
+    return Row(
+        controller=name,
+        figures={metric: estimate([run.figures[metric] for run in runs]) for metric in (*METRICS, *EXTRAS)},
+    )
+
+
+def _check(controllers: Sequence[str], seeds: Sequence[int]) -> None:
+    if not controllers or not seeds:
+        raise PolicyError("an evaluation needs at least one controller and one seed")
+    for what, values in (("controllers", controllers), ("seeds", seeds)):
+        if len(set(values)) != len(values):
+            raise PolicyError(f"{what} must be different from each other, found {list(values)}")
+    for name in controllers:
+        if name != FIXED_AS_IS:
+            make_controller(name)

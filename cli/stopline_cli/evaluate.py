@@ -1,0 +1,126 @@
+"""`stopline evaluate`: controllers side by side on one scenario, with the same seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stopline_cli.output import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from stopline_agents.evaluate import Evaluation
+    from stopline_envs.scenario import Scenario
+
+DEFAULT_CONTROLLERS = "fixed,actuated,max-pressure,greedy,bundle"
+
+
+def command(
+    scenario: Annotated[
+        str | None,
+        typer.Option(help="A built-in scenario, or a scenario TOML file.", show_default=False),
+    ] = None,
+    net: Annotated[Path | None, typer.Option(help="Your own SUMO network, in place of a scenario.")] = None,
+    routes: Annotated[str | None, typer.Option(help="With --net: route files, comma separated.")] = None,
+    additional: Annotated[
+        str | None, typer.Option(help="With --net: additional files, comma separated; their programs win.")
+    ] = None,
+    controllers: Annotated[
+        str,
+        typer.Option(
+            help="Comma separated: fixed, fixed-as-is, actuated, max-pressure, greedy, rate-index, bundle (the "
+            "shipped policy), bundle:PATH, python:MODULE:CLASS (your own Policy)."
+        ),
+    ] = DEFAULT_CONTROLLERS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of paired seeds.")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; the others follow it.")] = 1,
+    begin: Annotated[int | None, typer.Option(help="Start in seconds; by default the scenario's.")] = None,
+    end: Annotated[int | None, typer.Option(help="End in seconds; by default the scenario's.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Simulations at once.")] = min(os.cpu_count() or 1, 8),
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
+        "runs/evaluation"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare controllers on one scenario and write `evaluation.json` and `report.html`.
+
+    Every controller meets the same traffic for the same seed, under the same rule book: same minimum greens,
+    clearances and detectors. Delay is time loss plus departure delay over all scheduled vehicles, those never
+    inserted counted to the end. A conflict monitor watches every lamp; a violation makes the exit code 1.
+
+    Example: `stopline evaluate --scenario arterial --controllers fixed,actuated,bundle --seeds 5`
+    """
+    from stopline_agents.evaluate import evaluate
+    from stopline_agents.report import table_rows, write_report
+
+    chosen = _scenario(scenario, net, routes, additional, begin, end)
+    names = [name.strip() for name in controllers.split(",") if name.strip()]
+    numbers = range(first_seed, first_seed + seeds)
+    with _progress(len(names) * seeds) as advance:
+        result = evaluate(chosen, names, numbers, jobs=jobs, on_run=advance)
+    out.mkdir(parents=True, exist_ok=True)
+    line = shlex.join(["stopline", *sys.argv[1:]])
+    table = {**result.to_table(), "command": line}
+    (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    write_report(result, out / "report.html", command=line)
+    if as_json:
+        print_json(table)
+    else:
+        title = f"{chosen.name}, {chosen.begin} to {chosen.end} s, {seeds} paired seeds (means)"
+        print_table(table_rows(result), title=title)
+        typer.echo(f"wrote {out / 'evaluation.json'} and {out / 'report.html'}")
+    _fail_on_violations(result)
+
+
+def _scenario(
+    name: str | None,
+    net: Path | None,
+    routes: str | None,
+    additional: str | None,
+    begin: int | None,
+    end: int | None,
+) -> Scenario:
+    from stopline_envs.scenario import load_scenario, scenario_from_files
+
+    if (name is None) == (net is None):
+        raise typer.BadParameter("give either --scenario NAME or --net FILE with --routes")
+    if name is not None:
+        if routes or additional:
+            raise typer.BadParameter("--routes and --additional go with --net, not with --scenario")
+        return load_scenario(name).between(begin, end)
+    if net is None or not routes:
+        raise typer.BadParameter("--net needs --routes FILE[,FILE...]")
+    return scenario_from_files(
+        net, _files(routes), _files(additional), begin or 0, 3600 if end is None else end
+    )
+
+
+def _files(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Generator[Callable[[object], None]]:
+    """A bar on stderr with the time left; the function given counts one run."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("runs", total=total)
+        yield lambda run: progress.advance(task)
+
+
+def _fail_on_violations(result: Evaluation) -> None:
+    bad = {row.controller: sum(row.figures["violations"].per_seed) for row in result.rows}
+    bad = {name: count for name, count in bad.items() if count and name != "fixed-as-is"}
+    if bad:
+        typer.echo(f"error: the conflict monitor saw violations: {bad}", err=True)
+        raise typer.Exit(1)
