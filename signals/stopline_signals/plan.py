@@ -36,6 +36,16 @@ class Aspect(IntEnum):
     GREEN = 3
 
 
+class Recall(StrEnum):
+    """A standing call: to the minimum green, the maximum, the walk, or only while nobody else calls."""
+
+    NONE = "none"
+    MIN = "min"
+    MAX = "max"
+    PED = "ped"
+    SOFT = "soft"
+
+
 class DetectorKind(StrEnum):
     """The sensors a plan can name: two zones per vehicle group, a push button per crossing."""
 
@@ -52,7 +62,12 @@ class SignalGroup:
     group is green in its stage only when called, and ends by itself once its minimum has been shown.
     `links` are the SUMO link indices it controls, `lanes` its lanes at the stop line. `oncoming` names the
     groups whose oncoming traffic it turns across while permissive: it never turns yellow while they stay
-    green (the yellow trap).
+    green (the yellow trap). `passage` is how long a green is extended after a vehicle, `phase` the NEMA phase
+    it is or runs with (0: none).
+
+    What `verify` needs to judge the times (0: not known): `speed` of the approach and `turn_speed` in the
+    junction (m/s), `grade` (a fraction, uphill positive), `crossing` (m): from the stop line to the far edge
+    of the last conflict, or the way of a pedestrian from kerb to far side.
     """
 
     name: str
@@ -68,6 +83,13 @@ class SignalGroup:
     on_demand: bool = False
     links: tuple[int, ...] = ()
     oncoming: tuple[str, ...] = ()
+    passage: int = 30
+    recall: Recall = Recall.NONE
+    phase: int = 0
+    speed: float = 0.0
+    turn_speed: float = 0.0
+    grade: float = 0.0
+    crossing: float = 0.0
 
     @property
     def minimum(self) -> int:
@@ -147,11 +169,55 @@ class FixedProgram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictPath:
+    """The geometry behind one intergreen: a clearing and an entering path to their point of conflict.
+
+    Groups are indices, `crossing_time` tenths, paths metres from the stop line, speeds m/s. A pair of groups
+    may have several rows; the longest intergreen counts.
+    """
+
+    ending: int
+    starting: int
+    crossing_time: int
+    clearing_m: float
+    vehicle_m: float
+    clearing_mps: float
+    entering_m: float = 0.0
+    entering_mps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preempt:
+    """An emergency or rail input and what it makes the junction do; stages are indices, times tenths.
+
+    Lower `priority` wins, and rail wins over everything. It waits `delay`, clears the track through
+    `track_clear` (None: no track), dwells in `dwell` for at least `min_duration`, is ignored after
+    `max_presence` (0: never) until it drops, and leaves to the first of `exit_stages` (empty: longest wait).
+    `enter_yellow` and `enter_red` replace the plan's on the way in; 0 means the plan's own, and nothing
+    shorter than the plan's is ever run.
+    """
+
+    name: str
+    dwell: int
+    priority: int = 1
+    rail: bool = False
+    track_clear: int | None = None
+    delay: int = 0
+    min_duration: int = 0
+    max_presence: int = 0
+    enter_yellow: int = 0
+    enter_red: int = 0
+    exit_stages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalPlan:
     """Everything the engine and the guard need to run one junction.
 
     `intergreen[i][j]` is the time from the end of green of group i to the start of green of group j,
     or NO_CONFLICT. `yields[i][j]` says that i, while permissive, gives way to j and may run with it.
+    `paths` is the geometry the intergreens were computed from, where it is known. `rings[r][b]` are the
+    groups that ring r runs through, in order, between barriers b and b + 1 (empty: no ring-barrier plan).
     """
 
     junction: str
@@ -165,6 +231,9 @@ class SignalPlan:
     startup_red: int = 30
     benchmark_only: bool = False
     source: str = ""
+    preempts: tuple[Preempt, ...] = ()
+    paths: tuple[ConflictPath, ...] = ()
+    rings: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -197,9 +266,14 @@ class SignalPlan:
         """
         groups = tuple(_round_group(group, step) for group in self.groups)
         matrix = tuple(tuple(_up(value, step) for value in row) for row in self.intergreen)
+        preempts = tuple(
+            replace(entry, enter_yellow=_up(entry.enter_yellow, step), enter_red=_up(entry.enter_red, step))
+            for entry in self.preempts
+        )
         return replace(
             self,
             groups=groups,
+            preempts=preempts,
             intergreen=matrix,
             red_revert=_up(self.red_revert, step),
             startup_red=_up(self.startup_red, step),
@@ -244,6 +318,7 @@ def _check(plan: SignalPlan) -> None:
         ("group", [group.name for group in plan.groups]),
         ("stage", [stage.name for stage in plan.stages]),
         ("detector", [detector.name for detector in plan.detectors]),
+        ("preempt", [preempt.name for preempt in plan.preempts]),
     ):
         _require(plan, len(set(names)) == len(names), f"{label} names must be unique")
     for group in plan.groups:
@@ -259,12 +334,16 @@ def _check(plan: SignalPlan) -> None:
     for detector in plan.detectors:
         _require(plan, 0 <= detector.group < count, f"detector {detector.name} names group {detector.group}")
     _check_matrix(plan)
+    _check_rings(plan)
+    for preempt in plan.preempts:
+        _check_preempt(plan, preempt)
     if plan.program is not None:
         _check_program(plan, plan.program)
 
 
 def _check_group(plan: SignalPlan, group: SignalGroup) -> None:
-    times = (group.min_green, group.max_green, group.max_red, group.yellow, group.walk, group.clearance)
+    times = [group.min_green, group.max_green, group.max_red, group.yellow, group.walk, group.clearance]
+    times.append(group.passage)
     _require(
         plan,
         all(0 <= value <= 36000 for value in times),
@@ -301,6 +380,33 @@ def _check_matrix(plan: SignalPlan) -> None:
                 f"{pair}: under the change interval",
             )
             _require(plan, i != j or value == NO_CONFLICT, f"{pair}: a group does not conflict with itself")
+
+
+def _check_rings(plan: SignalPlan) -> None:
+    sides = {len(ring) for ring in plan.rings}
+    _require(plan, len(sides) <= 1, "all rings must cross the same number of barriers")
+    shown = [group for ring in plan.rings for side in ring for group in side]
+    known = all(0 <= group < len(plan.groups) for group in shown)
+    _require(plan, known and len(set(shown)) == len(shown), "rings name an unknown group, or one twice")
+    for path in plan.paths:
+        known = all(0 <= group < len(plan.groups) for group in (path.ending, path.starting))
+        speeds = path.clearing_mps > 0 and (path.entering_mps > 0 or path.entering_m == 0)
+        lengths = min(path.clearing_m, path.vehicle_m, path.entering_m, path.crossing_time) >= 0
+        _require(plan, known, f"path {path.ending} -> {path.starting}: names a group that is not there")
+        place = f"path {plan.groups[path.ending].name} -> {plan.groups[path.starting].name}"
+        _require(plan, speeds and lengths, f"{place}: lengths must be 0 or more and speeds over 0")
+
+
+def _check_preempt(plan: SignalPlan, preempt: Preempt) -> None:
+    stages = [preempt.dwell, *preempt.exit_stages]
+    if preempt.track_clear is not None:
+        stages.append(preempt.track_clear)
+    known = all(0 <= stage < len(plan.stages) for stage in stages)
+    _require(plan, known, f"preempt {preempt.name} names a stage that is not there")
+    times = [preempt.delay, preempt.min_duration, preempt.max_presence]
+    times += [preempt.enter_yellow, preempt.enter_red]
+    whole = all(0 <= value <= 655_350 for value in times)
+    _require(plan, whole, f"preempt {preempt.name}: times must be 0..655350 tenths")
 
 
 def _check_program(plan: SignalPlan, program: FixedProgram) -> None:

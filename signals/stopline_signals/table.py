@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from stopline_signals._plan_reader import (
+    GROUP_MEASURES,
+    GROUP_TIMES,
+    PATH_MEASURES,
+    PREEMPT_TIMES,
+    PlanReader,
+)
 from stopline_signals.errors import PlanError
 from stopline_signals.plan import (
     NO_CONFLICT,
+    ConflictPath,
     Detector,
-    DetectorKind,
     FixedProgram,
-    GroupKind,
-    ProgramStep,
+    Preempt,
     SignalGroup,
     SignalPlan,
     Stage,
 )
 
 Table = dict[str, Any]
-_T = TypeVar("_T")
-
-_GROUP_FIELDS = ("min_green", "max_green", "max_red", "yellow", "walk", "clearance")
 
 
 def plan_to_table(plan: SignalPlan) -> Table:
@@ -41,17 +44,25 @@ def plan_to_table(plan: SignalPlan) -> Table:
     }
     if plan.program is not None:
         table["program"] = _program_row(plan.program, plan)
+    # Parts a plan may lack are left out, so that its digest does not depend on what it has not.
+    if plan.preempts:
+        table["preempt"] = [_preempt_row(preempt, plan) for preempt in plan.preempts]
+    if plan.paths:
+        table["path"] = [_path_row(path, names) for path in plan.paths]
+    if plan.rings:
+        table["rings"] = [[[names[group] for group in side] for side in ring] for ring in plan.rings]
     return table
 
 
 def plan_from_table(table: Mapping[str, Any], where: str = "plan") -> SignalPlan:
     """Build the plan a table describes; PlanError names `where` and the entry at fault."""
-    reader = _Reader(where)
+    reader = PlanReader(where)
     reader.known(table, _PLAN_KEYS, "")
     groups = tuple(reader.group(row, i) for i, row in enumerate(reader.rows(table, "group")))
     names = {group.name: index for index, group in enumerate(groups)}
     stages = tuple(reader.stage(row, names, i) for i, row in enumerate(reader.rows(table, "stage")))
     detectors = tuple(reader.detector(row, names, i) for i, row in enumerate(reader.rows(table, "detector")))
+    stage_names = {stage.name: index for index, stage in enumerate(stages)}
     try:
         return SignalPlan(
             junction=reader.field(table, "junction", str, "plan"),
@@ -60,7 +71,12 @@ def plan_from_table(table: Mapping[str, Any], where: str = "plan") -> SignalPlan
             intergreen=reader.intergreen(reader.rows(table, "intergreen"), names),
             yields=reader.yields(reader.rows(table, "yields"), names),
             detectors=detectors,
-            program=reader.program(table.get("program"), {stage.name: i for i, stage in enumerate(stages)}),
+            program=reader.program(table.get("program"), stage_names),
+            preempts=tuple(
+                reader.preempt(row, stage_names, i) for i, row in enumerate(reader.rows(table, "preempt"))
+            ),
+            paths=tuple(reader.path(row, names, i) for i, row in enumerate(reader.rows(table, "path"))),
+            rings=reader.rings(table, names),
             red_revert=reader.field(table, "red_revert", int, "plan", 20),
             startup_red=reader.field(table, "startup_red", int, "plan", 30),
             benchmark_only=reader.field(table, "benchmark_only", bool, "plan", False),
@@ -72,17 +88,23 @@ def plan_from_table(table: Mapping[str, Any], where: str = "plan") -> SignalPlan
 
 _PLAN_KEYS = {
     *("junction", "source", "benchmark_only", "red_revert", "startup_red"),
-    *("group", "stage", "intergreen", "yields", "detector", "program"),
+    *("group", "stage", "intergreen", "yields", "detector", "program", "preempt", "path", "rings"),
 }
 
 
 def _group_row(group: SignalGroup) -> Table:
     row: Table = {"name": group.name, "kind": str(group.kind)}
-    row.update({field: getattr(group, field) for field in _GROUP_FIELDS})
+    row.update({field: getattr(group, field) for field in GROUP_TIMES})
     row.update(
-        approach=group.approach, lanes=float(group.lanes), on_demand=group.on_demand, links=list(group.links)
+        approach=group.approach,
+        lanes=_measure(group.lanes),
+        on_demand=group.on_demand,
+        links=list(group.links),
     )
     row["oncoming"] = list(group.oncoming)
+    rest: Table = {"passage": group.passage, "recall": str(group.recall), "phase": group.phase}
+    rest.update({field: _measure(getattr(group, field)) for field in GROUP_MEASURES})
+    row.update({key: value for key, value in rest.items() if value != getattr(_BLANK, key)})
     return row
 
 
@@ -118,9 +140,9 @@ def _detector_row(detector: Detector, names: Sequence[str]) -> Table:
         "name": detector.name,
         "kind": str(detector.kind),
         "group": names[detector.group],
-        "start_m": detector.start_m,
-        "end_m": detector.end_m,
-        "capacity": detector.capacity,
+        "start_m": _measure(detector.start_m),
+        "end_m": _measure(detector.end_m),
+        "capacity": _measure(detector.capacity),
     }
 
 
@@ -129,134 +151,30 @@ def _program_row(program: FixedProgram, plan: SignalPlan) -> Table:
     return {"cycle": program.cycle, "offset": program.offset, "step": steps}
 
 
-class _Reader:
-    """Turns rows into parts; every mistake becomes a PlanError that names file and entry."""
+def _preempt_row(preempt: Preempt, plan: SignalPlan) -> Table:
+    row: Table = {
+        "name": preempt.name,
+        "dwell": plan.stages[preempt.dwell].name,
+        "priority": preempt.priority,
+        "rail": preempt.rail,
+        "exit_stages": [plan.stages[stage].name for stage in preempt.exit_stages],
+    }
+    row.update({field: getattr(preempt, field) for field in PREEMPT_TIMES})
+    if preempt.track_clear is not None:
+        row["track_clear"] = plan.stages[preempt.track_clear].name
+    return row
 
-    def __init__(self, where: str) -> None:
-        self._where = where
 
-    def fail(self, place: str, message: str) -> PlanError:
-        return PlanError(f"{self._where}: {place}: {message}")
+def _path_row(path: ConflictPath, names: Sequence[str]) -> Table:
+    row: Table = {"ending": names[path.ending], "starting": names[path.starting]}
+    row["crossing_time"] = path.crossing_time
+    row.update({field: _measure(getattr(path, field)) for field in PATH_MEASURES})
+    return row
 
-    def known(self, row: Mapping[str, Any], keys: set[str], place: str) -> None:
-        for key in row:
-            if key not in keys:
-                raise self.fail(place or "plan", f"unknown key {key!r}; known are {', '.join(sorted(keys))}")
 
-    def rows(self, table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-        rows: list[Any] = self.field(table, key, list[Any], key, [])
-        if not all(isinstance(row, Mapping) for row in rows):
-            raise self.fail(key, f"must be a list of tables, [[{key}]]")
-        return rows
+def _measure(value: float) -> float:
+    """As a float that equal plans write the same: 0, 0.0 and -0.0 are one."""
+    return float(value) + 0.0
 
-    def field(
-        self, row: Mapping[str, Any], key: str, kind: type[_T], place: str, default: _T | None = None
-    ) -> _T:
-        value: Any = row.get(key, default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not (get_origin(kind) or kind):
-            raise self.fail(place, f"{key} must be {kind.__name__}, found {value!r}")
-        return cast(_T, value)
 
-    def index(self, name: object, names: Mapping[str, int], place: str, what: str = "group") -> int:
-        if not isinstance(name, str) or name not in names:
-            raise self.fail(place, f"unknown {what} {name!r}; known are {', '.join(names)}")
-        return names[name]
-
-    def indices(
-        self, row: Mapping[str, Any], key: str, names: Mapping[str, int], place: str
-    ) -> tuple[int, ...]:
-        return tuple(self.index(name, names, place) for name in self.field(row, key, list[str], place, []))
-
-    def group(self, row: Mapping[str, Any], number: int) -> SignalGroup:
-        place = f"group {row.get('name', number)}"
-        keys = {"name", "kind", *_GROUP_FIELDS, "approach", "lanes", "on_demand", "links", "oncoming"}
-        self.known(row, keys, place)
-        times = {key: self.field(row, key, int, place) for key in _GROUP_FIELDS if key in row}
-        links = self.field(row, "links", list[int], place, [])
-        if not all(type(link) is int for link in links):
-            raise self.fail(place, "links must be whole numbers")
-        return SignalGroup(
-            name=self.field(row, "name", str, place),
-            kind=self.choice(row, "kind", GroupKind, place, "vehicle"),
-            approach=self.field(row, "approach", str, place, ""),
-            lanes=self.field(row, "lanes", float, place, 1.0),
-            on_demand=self.field(row, "on_demand", bool, place, False),
-            links=tuple(links),
-            oncoming=tuple(self.field(row, "oncoming", list[str], place, [])),
-            **times,
-        )
-
-    def choice(
-        self,
-        row: Mapping[str, Any],
-        key: str,
-        kind: Callable[[str], _T],
-        place: str,
-        default: str | None = None,
-    ) -> _T:
-        value = self.field(row, key, str, place, default)
-        try:
-            return kind(value)
-        except ValueError as error:
-            raise self.fail(place, f"{key}: {error}") from None
-
-    def stage(self, row: Mapping[str, Any], names: Mapping[str, int], number: int) -> Stage:
-        place = f"stage {row.get('name', number)}"
-        self.known(row, {"name", "protected", "permissive"}, place)
-        protected = self.indices(row, "protected", names, place)
-        return Stage(
-            self.field(row, "name", str, place), protected, self.indices(row, "permissive", names, place)
-        )
-
-    def detector(self, row: Mapping[str, Any], names: Mapping[str, int], number: int) -> Detector:
-        place = f"detector {row.get('name', number)}"
-        self.known(row, {"name", "kind", "group", "start_m", "end_m", "capacity"}, place)
-        return Detector(
-            name=self.field(row, "name", str, place),
-            kind=self.choice(row, "kind", DetectorKind, place),
-            group=self.index(row.get("group"), names, place),
-            start_m=self.field(row, "start_m", float, place, 0.0),
-            end_m=self.field(row, "end_m", float, place, 0.0),
-            capacity=self.field(row, "capacity", float, place, 1.0),
-        )
-
-    def intergreen(
-        self, rows: list[Mapping[str, Any]], names: Mapping[str, int]
-    ) -> tuple[tuple[int, ...], ...]:
-        matrix = [[NO_CONFLICT] * len(names) for _ in names]
-        for number, row in enumerate(rows):
-            place = f"intergreen {row.get('ending', number)}"
-            self.known(row, {"ending", "starting"}, place)
-            ending = self.index(row.get("ending"), names, place)
-            starting = self.field(row, "starting", dict[str, Any], place)
-            for name in starting:
-                matrix[ending][self.index(name, names, place)] = self.field(starting, name, int, place)
-        return tuple(map(tuple, matrix))
-
-    def yields(self, rows: list[Mapping[str, Any]], names: Mapping[str, int]) -> tuple[tuple[bool, ...], ...]:
-        matrix = [[False] * len(names) for _ in names]
-        for number, row in enumerate(rows):
-            place = f"yields {row.get('group', number)}"
-            self.known(row, {"group", "to"}, place)
-            giving = self.index(row.get("group"), names, place)
-            for other in self.indices(row, "to", names, place):
-                matrix[giving][other] = True
-        return tuple(map(tuple, matrix))
-
-    def program(self, row: Mapping[str, Any] | None, stages: Mapping[str, int]) -> FixedProgram | None:
-        if row is None:
-            return None
-        self.known(row, {"cycle", "offset", "step"}, "program")
-        steps = [
-            ProgramStep(
-                self.index(step.get("stage"), stages, f"program step {number}", "stage"),
-                self.field(step, "green_at", int, f"program step {number}"),
-            )
-            for number, step in enumerate(self.rows(row, "step"))
-        ]
-        cycle = self.field(row, "cycle", int, "program")
-        if cycle <= 0:
-            raise self.fail("program", f"cycle must be over 0 tenths, found {cycle}")
-        return FixedProgram(cycle, self.field(row, "offset", int, "program", 0), tuple(steps))
+_BLANK = SignalGroup(name="")
