@@ -1,0 +1,208 @@
+"""All junctions of a scenario run together: the core under every environment and every evaluation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from stopline_envs.junction import JunctionView, SimJunction
+from stopline_envs.metrics import TripMetrics
+from stopline_envs.monitor import card_of
+from stopline_envs.plans import PlanSet, read_plans
+from stopline_envs.scenario import Scenario
+from stopline_envs.sensing import Sensors, Traffic
+from stopline_envs.simulation import SumoSimulation, libsumo_module
+from stopline_mmu import Monitor, lamps_from_letters
+from stopline_signals.errors import ScenarioError, SimulationError
+from stopline_signals.plan import SignalPlan
+
+
+class NetworkRun:
+    """One scenario in SUMO with an engine, a guard and a conflict monitor at every controlled signal.
+
+    `names`, `plans`, `views()` and the stages given to `advance` share one order. Signals left out of `signals`
+    keep the network's own program.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        signals: Sequence[str] | None = None,
+        trips: bool = False,
+        extra_files: Sequence[Path] = (),
+        options: Sequence[str] = (),
+    ) -> None:
+        """Read the plans; SUMO starts in `reset`. `trips` makes `metrics()` available."""
+        self.scenario = scenario
+        self.plan_set = plans_of(scenario)
+        self.names = (
+            tuple(self.plan_set.plans) if signals is None else _known(scenario, self.plan_set, signals)
+        )
+        self.violations = 0
+        self._trips = trips
+        self._extra = tuple(extra_files)
+        self._options = tuple(options)
+        self._junctions = [self._junction(name) for name in self.names]
+        self._shown: list[str] = []
+        self._sensors: Sensors | None = None
+        self._simulation: SumoSimulation | None = None
+        self._traffic: list[Traffic] = []
+
+    @property
+    def plans(self) -> tuple[SignalPlan, ...]:
+        """The plans in force, intervals rounded up to the simulation step."""
+        return tuple(junction.plan for junction in self._junctions)
+
+    @property
+    def now(self) -> int:
+        """Simulation time, s."""
+        return self.scenario.begin if self._simulation is None else self._simulation.now
+
+    @property
+    def done(self) -> bool:
+        """Whether the scenario's end is reached."""
+        return self.now >= self.scenario.end
+
+    @property
+    def junctions(self) -> tuple[SimJunction, ...]:
+        """The running junctions, for tests and displays."""
+        return tuple(self._junctions)
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """Ground truth at the last look, for rewards only."""
+        return tuple(self._traffic)
+
+    def reset(self, seed: int) -> list[JunctionView]:
+        """Start the scenario anew with a seed; whatever ran before in this object is closed."""
+        self.close()
+        simulation = SumoSimulation(
+            self.scenario, seed, trips=self._trips, extra_files=self._extra, options=self._options
+        )
+        simulation.start()
+        self._simulation = simulation
+        self._sensors = Sensors(self.plan_set, self.names, libsumo_module())
+        self.violations = 0
+        self._shown = [""] * len(self._junctions)
+        for junction in self._junctions:
+            junction.start(simulation.now)
+        self._look()
+        return self.views()
+
+    def views(self) -> list[JunctionView]:
+        """What each junction's policy may know now."""
+        return [junction.view() for junction in self._junctions]
+
+    def advance(
+        self, stages: Sequence[int], seconds: int, *, look_every: int = 0
+    ) -> list[tuple[Traffic, ...]]:
+        """Ask each junction for a stage and run on; stops at the scenario's end.
+
+        Detectors are read at the end, and every `look_every` seconds if that is not 0. Returns the traffic seen
+        at each of those looks, one entry per junction.
+        """
+        simulation = self._running()
+        for junction, stage in zip(self._junctions, stages, strict=True):
+            junction.ask(stage)
+        end = min(simulation.now + seconds, self.scenario.end)
+        seen: list[tuple[Traffic, ...]] = []
+        for second in range(1, end - simulation.now + 1):
+            self._show(simulation)
+            simulation.step()
+            if simulation.now == end or (look_every and second % look_every == 0):
+                self._look()
+                seen.append(tuple(self._traffic))
+        return seen
+
+    def metrics(self) -> TripMetrics:
+        """Trip figures of the run; ends it. Needs `trips=True`."""
+        return self._running().metrics()
+
+    def close(self) -> None:
+        """Stop SUMO and free the process for another simulation."""
+        if self._simulation is not None:
+            self._simulation.close()
+
+    def _junction(self, name: str) -> SimJunction:
+        program = self.plan_set.programs[name]
+        links = len(program.phases[0].state)
+        card = card_of(self.plan_set.network, self.plan_set.movements[name], links)
+        return SimJunction(self.plan_set.plans[name], program, Monitor(card))
+
+    def _show(self, simulation: SumoSimulation) -> None:
+        now = simulation.now
+        for index, junction in enumerate(self._junctions):
+            if not self._shown[index] or junction.due(now):
+                letters = junction.lamps(now)
+                if letters != self._shown[index]:
+                    name = self.names[index]
+                    simulation.set_lamps(name, letters)
+                    self._shown[index] = letters
+                    # The monitor judges what SUMO shows, not what it was told to show.
+                    self.violations += junction.watch(now, simulation.lamps(name))
+
+    def _look(self) -> None:
+        simulation = self._running()
+        assert self._sensors is not None
+        snapshot = self._sensors.look()
+        self._traffic = [snapshot.traffic[name] for name in self.names]
+        for name, junction in zip(self.names, self._junctions, strict=True):
+            junction.sense(simulation.now, snapshot.readings[name])
+
+    def _running(self) -> SumoSimulation:
+        if self._simulation is None:
+            raise SimulationError(f"scenario {self.scenario.name}: nothing runs yet; call reset(seed) first")
+        return self._simulation
+
+
+class ProgramRun:
+    """The network's own programs replayed as they are, with the monitor counting what they break."""
+
+    def __init__(self, scenario: Scenario, *, extra_files: Sequence[Path] = ()) -> None:
+        """Read the network; SUMO starts in `run`."""
+        self.scenario = scenario
+        self.plan_set = plans_of(scenario)
+        self.violations = 0
+        self._extra = tuple(extra_files)
+
+    def run(self, seed: int) -> TripMetrics:
+        """Run the whole scenario under the network's programs."""
+        simulation = SumoSimulation(self.scenario, seed, trips=True, extra_files=self._extra)
+        monitors = {name: self._monitor(name) for name in self.plan_set.plans}
+        simulation.start()
+        try:
+            while simulation.now < self.scenario.end:
+                simulation.step()
+                for name, monitor in monitors.items():
+                    monitor.observe(simulation.now * 10, lamps_from_letters(simulation.lamps(name)))
+            return simulation.metrics()
+        finally:
+            simulation.close()
+            self.violations = sum(monitor.total for monitor in monitors.values())
+
+    def _monitor(self, name: str) -> Monitor:
+        links = len(self.plan_set.programs[name].phases[0].state)
+        return Monitor(card_of(self.plan_set.network, self.plan_set.movements[name], links))
+
+
+def plans_of(scenario: Scenario) -> PlanSet:
+    """The plans of a scenario's network; read once per process while the files stay the same."""
+    files = (scenario.net, *scenario.additional)
+    stamps = tuple((str(path), path.stat().st_mtime_ns if path.is_file() else 0) for path in files)
+    return _read(stamps)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(stamps: tuple[tuple[str, int], ...]) -> PlanSet:
+    net, *additional = (path for path, _ in stamps)
+    return read_plans(net, additional)
+
+
+def _known(scenario: Scenario, plan_set: PlanSet, signals: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in signals if name not in plan_set.plans]
+    if unknown:
+        known = ", ".join(plan_set.plans)
+        raise ScenarioError(f"scenario {scenario.name}: no signal {unknown[0]!r} to control; it has: {known}")
+    return tuple(signals)

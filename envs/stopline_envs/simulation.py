@@ -1,0 +1,166 @@
+"""The process's one SUMO simulation.
+
+libsumo keeps a single simulation per process and replaces it silently when another is started, so whoever
+holds it is its owner until `close`. A second environment belongs in a helper process (`remote.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stopline_envs.metrics import TripMetrics, read_trips
+from stopline_envs.scenario import Scenario
+from stopline_signals.errors import SimulationError
+
+LOG_TAIL = 20
+"""Lines of SUMO's log quoted in an error."""
+
+_owner: SumoSimulation | None = None
+
+
+class SumoSimulation:
+    """SUMO running one scenario in this process; times in whole seconds of simulation.
+
+    Nothing runs before `start`. `trips` has SUMO write what `metrics` reads: a little slower, so training does
+    without.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        *,
+        trips: bool = False,
+        extra_files: Sequence[Path] = (),
+        options: Sequence[str] = (),
+    ) -> None:
+        """Prepare a run; `extra_files` are loaded beside the scenario's routes, `options` go to SUMO as given."""
+        self.scenario = scenario
+        self.seed = seed
+        self.now = scenario.begin
+        self._trips = trips
+        self._extra = tuple(extra_files)
+        self._options = tuple(options)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._metrics: TripMetrics | None = None
+
+    def start(self) -> None:
+        """Load and start; SimulationError if SUMO refuses or another simulation runs in this process."""
+        global _owner  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
+        if _owner is not None:
+            raise SimulationError(
+                f"SUMO already runs scenario {_owner.scenario.name} in this process and libsumo holds only one: "
+                "close it first, or run the second one in a helper process (open_run does so by itself)"
+            )
+        self._folder = tempfile.TemporaryDirectory(prefix="stopline-sumo-")
+        try:
+            libsumo_module().start(self._command(Path(self._folder.name)))
+        except Exception as error:
+            last_words = self._last_words() or str(error)
+            self._drop_folder()
+            raise SimulationError(
+                f"scenario {self.scenario.name}: SUMO did not start: {last_words}"
+            ) from error
+        _owner = self
+        self.now = self.scenario.begin
+        self._metrics = None
+
+    def step(self) -> None:
+        """Run one second."""
+        try:
+            libsumo_module().simulationStep()
+        except Exception as error:
+            last_words = self._last_words() or str(error)
+            raise SimulationError(
+                f"scenario {self.scenario.name}: SUMO stopped at {self.now} s: {last_words}"
+            ) from error
+        self.now += 1
+
+    @property
+    def running(self) -> bool:
+        """Whether this object holds the process's simulation."""
+        return _owner is self
+
+    def set_lamps(self, tls: str, state: str) -> None:
+        """Show a state (one letter per link) from now on."""
+        libsumo_module().trafficlight.setRedYellowGreenState(tls, state)
+
+    def lamps(self, tls: str) -> str:
+        """The state a signal shows, read back from SUMO."""
+        return str(libsumo_module().trafficlight.getRedYellowGreenState(tls))
+
+    def expected_vehicles(self) -> int:
+        """Vehicles that are under way or still to come."""
+        return int(libsumo_module().simulation.getMinExpectedNumber())
+
+    def close(self) -> None:
+        """End the run and free the process for another; harmless when nothing runs."""
+        global _owner  # noqa: PLW0603
+        if _owner is self:
+            with contextlib.suppress(Exception):  # a crashed SUMO has nothing left to close
+                libsumo_module().close()
+            _owner = None
+        if self._trips and self._folder is not None and self._metrics is None:
+            path = self._trip_file(Path(self._folder.name))
+            if path.is_file():
+                self._metrics = read_trips(path)
+        self._drop_folder()
+
+    def metrics(self) -> TripMetrics:
+        """Figures of the whole run so far; closes the simulation, because SUMO writes them at its end."""
+        self.close()
+        if self._metrics is None:
+            raise SimulationError(
+                f"scenario {self.scenario.name}: no trip figures; start the simulation with trips=True"
+            )
+        return self._metrics
+
+    def _command(self, folder: Path) -> list[str]:
+        scenario = self.scenario
+        command = ["sumo", "-n", str(scenario.net), "--begin", str(scenario.begin), "--step-length", "1"]
+        routes = [str(path) for path in (*scenario.routes, *self._extra)]
+        if routes:
+            command += ["--route-files", ",".join(routes)]
+        if scenario.additional:
+            command += ["--additional-files", ",".join(map(str, scenario.additional))]
+        command += ["--seed", str(self.seed % 2**31), "--time-to-teleport", "-1", "--xml-validation", "never"]
+        command += ["--no-step-log", "true", "--duration-log.disable", "true", "--no-warnings", "true"]
+        command += ["--error-log", str(folder / "error.log")]
+        if self._trips:
+            command += ["--tripinfo-output", str(self._trip_file(folder))]
+            command += ["--tripinfo-output.write-unfinished", "--tripinfo-output.write-undeparted"]
+        return [*command, *self._options]
+
+    def _trip_file(self, folder: Path) -> Path:
+        return folder / "trips.xml"
+
+    def _last_words(self) -> str:
+        if self._folder is None:
+            return ""
+        log = Path(self._folder.name) / "error.log"
+        if not log.is_file():
+            return ""
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:])
+
+    def _drop_folder(self) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def simulation_running() -> bool:
+    """Whether this process already holds a simulation (so that another one needs a helper process)."""
+    return _owner is not None
+
+
+def libsumo_module() -> Any:
+    """The libsumo module; typed Any because it ships no types."""
+    os.environ.setdefault("SUMO_HOME", "")  # libsumo finds its own data; an unset name only makes SUMO warn
+    import libsumo
+
+    return libsumo
