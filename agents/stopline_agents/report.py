@@ -23,6 +23,11 @@ LABELS = {
 }
 REFERENCE = "fixed"
 
+_EXPLANATION = (
+    "Delay is time loss plus departure delay over all scheduled vehicles; those never inserted count to the "
+    "end. Brackets are 95 % bootstrap intervals of the mean over seeds."
+)
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; color: #1b1f24 }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
@@ -40,9 +45,8 @@ def write_report(evaluation: Evaluation, path: Path, *, command: str = "") -> No
     parts = [
         f"<h1>{escape(scenario.title or scenario.name)}</h1>",
         f"<p>Scenario <b>{escape(scenario.name)}</b>, {scenario.begin} to {scenario.end} s, "
-        f"{len(evaluation.seeds)} paired seeds ({escape(', '.join(map(str, evaluation.seeds)))}). Delay is time "
-        "loss plus departure delay over all scheduled vehicles; those never inserted count to the end. "
-        "Brackets are 95 % bootstrap intervals of the mean over seeds.</p>",
+        f"{len(evaluation.seeds)} paired seeds ({escape(', '.join(map(str, evaluation.seeds)))}).</p>",
+        f"<p>{_EXPLANATION}</p>",
         f"<p>Made by <code>{escape(command)}</code></p>" if command else "",
         _summary(evaluation),
         _figure(_delay_plot(evaluation), "Delay per controller: mean, 95 % interval and every seed."),

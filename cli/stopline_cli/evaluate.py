@@ -35,8 +35,8 @@ def command(
     controllers: Annotated[
         str,
         typer.Option(
-            help="Comma separated: fixed, fixed-as-is, actuated, max-pressure, greedy, rate-index, bundle (the "
-            "shipped policy), bundle:PATH, python:MODULE:CLASS (your own Policy)."
+            help="Comma separated: fixed, fixed-as-is, actuated, max-pressure, greedy, rate-index, bundle "
+            "(the shipped policy), bundle:PATH, python:MODULE:CLASS (your own Policy)."
         ),
     ] = DEFAULT_CONTROLLERS,
     seeds: Annotated[int, typer.Option(min=1, help="Number of paired seeds.")] = 5,
