@@ -1,0 +1,91 @@
+"""One call from a seed to a training scenario: random streets, signals, turn bays, and demand."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+from stopline_envs.generate.demand import Demand, make_demand, write_demand
+from stopline_envs.generate.layout import Kind, Layout, make_layout
+from stopline_envs.generate.roads import build_network, lay_roads
+from stopline_envs.scenario import Scenario, load_scenario
+from stopline_signals.errors import ScenarioError
+
+SIGNALS = (6, 9)
+FULLNESS = (0.2, 0.75)
+MOST_SIGNALS = 60
+
+
+def generate_network(
+    seed: int,
+    out_dir: str | Path,
+    *,
+    kind: str | None = None,
+    signals: int | None = None,
+    fullness: float | None = None,
+    duration: int = 1500,
+    crossings: bool = False,
+) -> Scenario:
+    """Write a random network with demand into `out_dir` and return its scenario; the same seed, the same bytes.
+
+    Args:
+        seed: the only source of chance; what is not given below is drawn from it.
+        out_dir: folder for net, routes and `scenario.toml`; made if absent.
+        kind: grid, town, spider or arterial.
+        signals: the exact number of signalised junctions; 6 to 9 if not given.
+        fullness: critical flow ratio of the busiest signal at the peak, 0.2 to 0.75 if not given; above about
+            0.75 no plan can serve it.
+        duration: seconds of demand, and of the scenario.
+        crossings: sidewalks, signalised crossings, and people on them.
+
+    Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
+    """
+    _check(signals, fullness, duration)
+    rng = random.Random(f"{seed}|{kind}|{signals}|{fullness}|{duration}|{crossings}")
+    shape = Kind(kind) if kind in set(Kind) else _no_kind(kind, rng)
+    count = signals if signals is not None else rng.randint(*SIGNALS)
+    full = fullness if fullness is not None else rng.uniform(*FULLNESS)
+    target = Path(out_dir).absolute()
+    target.mkdir(parents=True, exist_ok=True)
+    net = target / "net.net.xml"
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        layout = make_layout(shape, count, rng, work)
+        roads = lay_roads(layout, rng)
+        build_network(layout, roads, net, rng, work, crossings=crossings)
+        demand = make_demand(layout, roads, net, full, duration, rng, work)
+    write_demand(target / "routes.rou.xml", demand, layout, duration, rng, walking=crossings)
+    _write_scenario(target / "scenario.toml", seed, layout, demand, duration)
+    return load_scenario(target / "scenario.toml")
+
+
+def _check(signals: int | None, fullness: float | None, duration: int) -> None:
+    if signals is not None and not 1 <= signals <= MOST_SIGNALS:
+        raise ScenarioError(f"signals must be 1 to {MOST_SIGNALS}, not {signals}")
+    if fullness is not None and not 0 < fullness <= 2:
+        raise ScenarioError(f"fullness must be above 0 and at most 2, not {fullness}")
+    if duration < 60:
+        raise ScenarioError(f"duration must be 60 s or more, not {duration}")
+
+
+def _no_kind(kind: str | None, rng: random.Random) -> Kind:
+    """A kind drawn by chance when none is asked for; raises ScenarioError for an unknown one."""
+    if kind is not None:
+        raise ScenarioError(f"unknown kind of network {kind!r}; known: {', '.join(Kind)}")
+    return rng.choice(tuple(Kind))
+
+
+def _write_scenario(path: Path, seed: int, layout: Layout, demand: Demand, duration: int) -> None:
+    name = f"{layout.kind}-{len(layout.junctions)}-seed{seed}"
+    rows = [
+        f'name = "{name}"',
+        f'title = "Generated {layout.kind} with {len(layout.junctions)} signals"',
+        'net = "net.net.xml"',
+        'routes = ["routes.rou.xml"]',
+        "begin = 0",
+        f"end = {duration}",
+        f'notes = "critical flow ratio {demand.ratio:.2f} at the peak, about {demand.vehicles:.0f} vehicles"',
+        'licence = "generated, no rights reserved"',
+    ]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -1,0 +1,148 @@
+"""Streets for a layout: lanes, speeds, turn bays and signal layouts, built into a network by netconvert."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from stopline_envs.generate.layout import Layout
+from stopline_envs.generate.sumo_tools import run_binary, strip_header
+
+_KMH = 1 / 3.6
+_MAIN_SPEEDS = (50, 50, 60, 70)
+_SIDE_SPEEDS = (30, 40, 50)
+_STRAIGHT = math.radians(40)
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """One direction of a street: through lanes, left-turn bay (m, 0 for none), speed (m/s), right-of-way rank."""
+
+    start: str
+    end: str
+    lanes: int
+    bay: float
+    speed: float
+    priority: int
+
+    @property
+    def name(self) -> str:
+        """The edge's id."""
+        return f"{self.start}_{self.end}"
+
+
+def lay_roads(layout: Layout, rng: random.Random) -> tuple[Road, ...]:
+    """Both directions of every street: a few main roads straight through, side streets elsewhere."""
+    main = _main_streets(layout, rng)
+    main_lanes, main_speed = rng.choice((1, 2, 2, 2, 3)), rng.choice(_MAIN_SPEEDS) * _KMH
+    side_speed = rng.choice(_SIDE_SPEEDS) * _KMH
+    bays = rng.choice((0.0, 0.3, 0.6, 0.9))
+    wide_side = rng.uniform(0.0, 0.4)
+    roads: list[Road] = []
+    for a in layout.points:
+        for b in layout.links[a]:
+            if a > b:
+                continue
+            big = frozenset((a, b)) in main
+            lanes = main_lanes if big else 2 if rng.random() < wide_side else 1
+            for start, end in ((a, b), (b, a)):
+                bay = _bay(layout, start, end, rng) if rng.random() < bays else 0.0
+                roads.append(
+                    Road(start, end, lanes, bay, main_speed if big else side_speed, 10 if big else 5)
+                )
+    return tuple(roads)
+
+
+def build_network(layout: Layout, roads: tuple[Road, ...], net: Path, rng: random.Random, work: Path,
+                  *, crossings: bool) -> None:  # fmt: skip
+    """Write the network file by netconvert, with a signal of its own layout at every junction."""
+    nodes, edges = work / "plain.nod.xml", work / "plain.edg.xml"
+    layouts = rng.choice((("opposites",), ("opposites", "incoming"), ("opposites", "opposites", "incoming")))
+    _write(nodes, "nodes", [_node(layout, name, rng.choice(layouts)) for name in layout.points])
+    _write(edges, "edges", [_edge(road) for road in roads])
+    options: dict[str, object] = {
+        "node-files": nodes, "edge-files": edges, "output-file": net, "no-turnarounds": True,
+        "default.junctions.radius": rng.choice((4, 6, 8)), "junctions.corner-detail": 0,
+        "tls.left-green.time": rng.choice((0, 6, 8)), "tls.allred.time": 2, "tls.cycle.time": rng.choice((60, 75, 90)),
+        "tls.crossing-min.time": 7, "tls.crossing-clearance.time": 10,
+        "sidewalks.guess": crossings, "crossings.guess": crossings,
+    }  # fmt: skip
+    run_binary("netconvert", options)
+    strip_header(net)
+
+
+def _main_streets(layout: Layout, rng: random.Random) -> set[frozenset[str]]:
+    """Streets on one to three main roads: each goes straight on from an end until it meets another."""
+    main: set[frozenset[str]] = set()
+    starts = list(layout.ends) or list(layout.junctions)
+    if layout.kind == "arterial":
+        # The long way first: from the end that is furthest west.
+        starts.sort(key=lambda name: layout.points[name])
+        starts = starts[:1] + rng.sample(starts[1:], k=min(1, len(starts) - 1))
+    else:
+        rng.shuffle(starts)
+        starts = starts[: rng.choice((1, 2, 2, 3))]
+    for start in starts:
+        here, there = start, layout.links[start][0]
+        while frozenset((here, there)) not in main:
+            main.add(frozenset((here, there)))
+            onward = _straight_on(layout, here, there)
+            if onward is None:
+                break
+            here, there = there, onward
+    return main
+
+
+def _straight_on(layout: Layout, here: str, there: str) -> str | None:
+    """The street that goes on straightest from here -> there; None when all of them turn."""
+    heading = layout.bearing(here, there)
+    ahead = [
+        (abs(_turn(heading, layout.bearing(there, far))), far) for far in layout.links[there] if far != here
+    ]
+    turned, far = min(ahead, default=(math.pi, ""))
+    return far if turned < _STRAIGHT else None
+
+
+def _turn(heading: float, onward: float) -> float:
+    """Angle turned to the left, -pi to pi."""
+    return (onward - heading + math.pi) % (2 * math.pi) - math.pi
+
+
+def _bay(layout: Layout, start: str, end: str, rng: random.Random) -> float:
+    """Length of a left-turn bay at the end of a street; 0 where nobody turns left or the street is too short."""
+    if end.startswith("E"):
+        return 0.0
+    heading = layout.bearing(start, end)
+    left = any(
+        _turn(heading, layout.bearing(end, far)) > _STRAIGHT for far in layout.links[end] if far != start
+    )
+    bay = round(rng.uniform(30, 80), 1)
+    return bay if left and layout.length(start, end) > bay + 50 else 0.0
+
+
+def _node(layout: Layout, name: str, tls_layout: str) -> str:
+    x, y = layout.points[name]
+    signal = f'type="traffic_light" tlLayout="{tls_layout}"' if name.startswith("J") else 'type="priority"'
+    return f'    <node id="{name}" x="{x:.1f}" y="{y:.1f}" {signal}/>'
+
+
+def _edge(road: Road) -> str:
+    lanes = road.lanes + (1 if road.bay else 0)
+    head = (
+        f'    <edge id="{road.name}" from="{road.start}" to="{road.end}" numLanes="{lanes}"'
+        f' speed="{road.speed:.2f}" priority="{road.priority}"'
+    )
+    if not road.bay:
+        return head + "/>"
+    # netconvert takes the bay's lane away where the street begins and gives it back near the stop line.
+    few, all_lanes = (" ".join(str(lane) for lane in range(count)) for count in (road.lanes, lanes))
+    return (
+        f'{head}>\n        <split pos="0" lanes="{few}"/>\n'
+        f'        <split pos="-{road.bay}" lanes="{all_lanes}"/>\n    </edge>'
+    )
+
+
+def _write(path: Path, root: str, rows: list[str]) -> None:
+    path.write_text("\n".join([f"<{root}>", *rows, f"</{root}>"]) + "\n", encoding="utf-8")
