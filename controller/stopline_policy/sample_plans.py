@@ -72,7 +72,9 @@ def _four_stages() -> SignalPlan:
         intergreen=intergreen,
         yields=((False,) * 8,) * 8,
         detectors=tuple(zone for group in range(8) for zone in _zones(group)),
-        program=FixedProgram(900, 100, tuple(ProgramStep(stage, 225 * stage) for stage in range(4))),
+        program=FixedProgram(
+            900, 100, tuple(ProgramStep(stage, at) for stage, at in enumerate((0, 220, 450, 670)))
+        ),
     )
 
 
