@@ -25,6 +25,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("evaluate", "stopline_cli.evaluate", "Compare controllers on the same traffic, seed by seed."),
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
+    Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
 )
 
 GROUPS = {

@@ -61,6 +61,14 @@ class PlcBench:
             for name, cabinet in self.cabinets.items()
         }
 
+    def do(self, action: Callable[[], object]) -> None:
+        """Do something to the cabinets between two of their ticks."""
+
+        async def act() -> None:
+            action()
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(5)
+
     def violations(self) -> list[object]:
         return [violation for cabinet in self.cabinets.values() for violation in cabinet.violations]
 
@@ -71,6 +79,7 @@ class PlcBench:
 
     async def _stop(self) -> None:
         for task in self._tasks:
+            assert not task.done(), task.exception()
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for cabinet in self.cabinets.values():
