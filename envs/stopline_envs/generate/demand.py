@@ -171,7 +171,7 @@ def _walks(layout: Layout, duration: int, rng: random.Random) -> list[str]:
                 rows += [
                     f'    <personFlow id="walk.{name}.{start}.{end}" type="walker" begin="0" end="{duration}"'
                     f' period="exp({rate / 3600:.5f})" departPos="-40">',
-                    f'        <walk edges="{start}_{name} {name}_{end}" arrivalPos="30"/>',
+                    f'        <walk from="{start}_{name}" to="{name}_{end}" arrivalPos="15"/>',
                     "    </personFlow>",
                 ]
     return rows

@@ -13,7 +13,7 @@ from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import ScenarioError
 
 SIGNALS = (6, 9)
-FULLNESS = (0.2, 0.75)
+FULLNESS = (0.15, 0.7)
 MOST_SIGNALS = 60
 
 
@@ -34,7 +34,7 @@ def generate_network(
         out_dir: folder for net, routes and `scenario.toml`; made if absent.
         kind: grid, town, spider or arterial.
         signals: the exact number of signalised junctions; 6 to 9 if not given.
-        fullness: critical flow ratio of the busiest signal at the peak, 0.2 to 0.75 if not given; above about
+        fullness: critical flow ratio of the busiest signal at the peak, 0.15 to 0.7 if not given; above about
             0.75 no plan can serve it.
         duration: seconds of demand, and of the scenario.
         crossings: sidewalks, signalised crossings, and people on them.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import xml.etree.ElementTree as ET
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from stopline_envs.generate.sumo_tools import run_binary, strip_header
 _KMH = 1 / 3.6
 _MAIN_SPEEDS = (50, 50, 60, 70)
 _SIDE_SPEEDS = (30, 40, 50)
+_WALK, _CLEARANCE = 7, 10  # s
 _STRAIGHT = math.radians(40)
 
 
@@ -66,11 +69,34 @@ def build_network(layout: Layout, roads: tuple[Road, ...], net: Path, rng: rando
         "node-files": nodes, "edge-files": edges, "output-file": net, "no-turnarounds": True,
         "default.junctions.radius": rng.choice((4, 6, 8)), "junctions.corner-detail": 0,
         "tls.left-green.time": rng.choice((0, 6, 8)), "tls.allred.time": 2, "tls.cycle.time": rng.choice((60, 75, 90)),
-        "tls.crossing-min.time": 7, "tls.crossing-clearance.time": 10,
-        "sidewalks.guess": crossings, "crossings.guess": crossings,
+        "tls.crossing-min.time": _WALK, "tls.crossing-clearance.time": _CLEARANCE,
+        "sidewalks.guess": crossings, "sidewalks.guess.max-speed": 30, "sidewalks.guess.min-speed": 1, "crossings.guess": crossings,
     }  # fmt: skip
     run_binary("netconvert", options)
     strip_header(net)
+    if crossings:
+        serve_crossings(net)
+
+
+def serve_crossings(net: Path) -> None:
+    """Give crossings that netconvert left without any green (Y-junctions) a walk of their own at the cycle's end."""
+    tree = ET.parse(net)
+    crossings: defaultdict[str, set[int]] = defaultdict(set)
+    for row in tree.getroot().iter("connection"):
+        if "tl" in row.attrib and row.attrib["from"].startswith(":"):
+            crossings[row.attrib["tl"]].add(int(row.attrib["linkIndex"]))
+    for logic in tree.getroot().iter("tlLogic"):
+        states = [phase.attrib["state"] for phase in logic]
+        never = {
+            link for link in crossings[logic.attrib["id"]] if not any(state[link] in "Gg" for state in states)
+        }
+        if never:
+            walk = "".join("G" if link in never else "r" for link in range(len(states[0])))
+            # netconvert ends every cycle in red for all, so the walk may simply be appended.
+            for duration, state in ((_WALK, walk), (_CLEARANCE, "r" * len(walk))):
+                ET.SubElement(logic, "phase", {"duration": str(duration), "state": state})
+    ET.indent(tree, "    ")
+    tree.write(net, encoding="unicode")
 
 
 def _main_streets(layout: Layout, rng: random.Random) -> set[frozenset[str]]:
