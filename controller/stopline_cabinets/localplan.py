@@ -24,6 +24,11 @@ class LocalPlan:
         )
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
 
+    def first(self, now: int) -> int:
+        """The stage to start up with."""
+        program = self._engine.plan.program
+        return 0 if program is None else program.steps[program.step_at(now)].stage
+
     def request(self, state: EngineState, calls: int, readings: Sequence[DetectorReading]) -> int:
         """The stage wanted now."""
         if self._engine.plan.program is not None:

@@ -26,7 +26,7 @@ from stopline_cabinets.words import (
 from stopline_signals.detectors import NOTHING, DetectorReading, calls_from
 from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.events import Event
-from stopline_signals.plan import SignalPlan
+from stopline_signals.plan import Aspect, DetectorKind, SignalPlan
 
 LIMITS = range(10, 101)
 """Heartbeat limits a cabinet agrees to (tenths)."""
@@ -90,6 +90,12 @@ class ReferenceCabinet:
         self._digest = digest32(plan.digest())
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
         self._calls = 0
+        self._buttons = tuple(
+            (position, detector.group)
+            for position, detector in enumerate(plan.detectors)
+            if detector.kind is DetectorKind.BUTTON
+        )
+        self._pressed = dict.fromkeys((position for position, _ in self._buttons), False)
         self.restart(now)
 
     def restart(self, now: int) -> None:
@@ -119,9 +125,16 @@ class ReferenceCabinet:
         return self._flash
 
     def set_readings(self, readings: Sequence[DetectorReading]) -> None:
-        """New detector readings, aligned with the plan's detectors."""
-        self._calls = calls_from(self.plan, readings)
-        self.readings = tuple(readings)
+        """New detector readings, aligned with the plan's detectors; a button stays pressed until walk."""
+        latched = list(readings)
+        for position, group in self._buttons:
+            walking = self._engine_state.aspects[group] >= Aspect.PERMISSIVE
+            self._pressed[position] = not walking and (
+                self._pressed[position] or readings[position].vehicles > 0
+            )
+            latched[position] = readings[position]._replace(vehicles=int(self._pressed[position]))
+        self.readings = tuple(latched)
+        self._calls = calls_from(self.plan, self.readings)
 
     def set_manual(self, stage: int | None) -> None:
         """Somebody at the panel asks for a stage (None: leaves the panel)."""
@@ -244,7 +257,7 @@ class ReferenceCabinet:
 
     def _begin(self, now: int) -> None:
         self._at = now - now % self._step
-        self._engine_state: EngineState = self.engine.start(self._at)
+        self._engine_state: EngineState = self.engine.start(self._at, self._local.first(self._at))
         self._started = False
         self._target = KEEP
         self._row = 0

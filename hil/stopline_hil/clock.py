@@ -48,3 +48,25 @@ class SteppedClock:
         if tenths < 0:
             raise ValueError(f"a clock runs forwards: {tenths} tenths")
         self._now += tenths
+
+
+class StreetClock:
+    """The time of a paced simulation: whole seconds are put on by the street, tenths run in between.
+
+    It never runs past the second the street is in, so a late simulation makes its cabinets late, not wrong.
+    """
+
+    def __init__(self, *, rate: float, start: int) -> None:
+        self._rate = rate
+        self._second = start
+        self._since = time.monotonic()
+
+    def tenths(self) -> int:
+        """Tenths now."""
+        within = int((time.monotonic() - self._since) * 10 * self._rate)
+        return self._second * 10 + min(9, within)
+
+    def begin(self, second: int) -> None:
+        """The street is in this second now."""
+        self._second = second
+        self._since = time.monotonic()

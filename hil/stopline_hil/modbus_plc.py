@@ -61,6 +61,7 @@ class PlcCabinet:
         self.monitor = Monitor(card_from_plan(plan))
         self.core = ReferenceCabinet(plan, now=clock.tenths(), step=step, observer=self._observe)
         self.plans_accepted = 0
+        self.reads = 0
         self._clock = clock
         self._device = device_id
         self._updates = 0
@@ -117,7 +118,9 @@ class PlcCabinet:
 
     def state(self) -> CabinetState:
         """What a controller would read now."""
-        return self.core.state(self._clock.tenths())
+        now = self._clock.tenths()
+        self.tick(now)
+        return self.core.state(now)
 
     @property
     def violations(self) -> list[Violation]:
@@ -160,6 +163,7 @@ class PlcCabinet:
         """Pymodbus asks before every access: fill what is read, judge what is written."""
         if values is None:
             if code == READ_STATE and address < STATE_LENGTH:
+                self.reads += 1
                 registers[:STATE_LENGTH] = self._state_registers()
             elif code == READ_INPUTS:
                 registers[: -(-INPUTS_LENGTH // 16)] = input_bank(self.state())
