@@ -26,6 +26,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
 )
 
 GROUPS = {
