@@ -61,7 +61,9 @@ class Engine:
         self._transitions = Transitions(plan)
         self._minimum = tuple(group.minimum for group in plan.groups)
         self._pedestrian = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
-        self._all_stages = (1 << len(plan.stages)) - 1
+        self.all_red = len(plan.stages)
+        """Stage number of all red, one past the plan's own; for operators and flash, never for policies."""
+        self._all_stages = (2 << len(plan.stages)) - 1
         self._keeping = self._stages_that_keep()
         self._turns = self._turns_across()
         self._typical = self._transition_table(~self._transitions.on_demand)
@@ -97,7 +99,10 @@ class Engine:
         return Advanced(state, events)
 
     def legal(self, state: EngineState) -> int:
-        """Bit mask of the stages that may be asked for now; the stage in force is always among them."""
+        """Bit mask of the stages that may be asked for now; the stage in force is always among them.
+
+        The bit past the plan's own stages is `all_red`.
+        """
         if state.now < state.settled_at:
             return 1 << state.stage
         legal = self._all_stages
@@ -215,7 +220,7 @@ class Engine:
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
         if request not in (KEEP, state.stage):
-            if not 0 <= request < len(self.plan.stages):
+            if not 0 <= request <= self.all_red:
                 raise PlanError(
                     f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
                 )

@@ -37,12 +37,16 @@ class Guard:
         """Precompute for each group how long before its max red the guard must act."""
         self._engine = engine
         plan = engine.plan
+        self._stages = (1 << len(plan.stages)) - 1
         self._serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
         self._limit = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
 
     def allowed(self, state: EngineState) -> int:
-        """Bit mask of the stages a source may choose now; never empty."""
-        legal = self._engine.legal(state)
+        """Bit mask of the stages a source may choose now, all red left out.
+
+        Empty only while all red is in force and may not be left yet.
+        """
+        legal = self._engine.legal(state) & self._stages
         if state.now < state.settled_at:
             return legal
         overdue = self.most_overdue(state)
@@ -52,12 +56,14 @@ class Guard:
         for stage in self._serving[overdue]:
             serving |= 1 << stage
         # Nothing that serves it is legal yet: stay, so that it becomes legal as soon as it can.
-        return legal & serving or 1 << state.stage
+        return legal & serving or (1 << state.stage & self._stages)
 
     def decide(self, state: EngineState, request: int) -> Verdict:
         """Grant the request, or replace it by the nearest legal stage with the reason."""
         asked = state.stage if request == KEEP else request
         allowed = self.allowed(state)
+        if asked == self._engine.all_red:
+            allowed |= self._engine.legal(state) & ~self._stages
         if asked >= 0 and allowed >> asked & 1:
             return Verdict(asked, None)
         return Verdict(self._nearest(state, allowed), self._reason(state, asked))
@@ -73,14 +79,14 @@ class Guard:
         return group_at_worst
 
     def _nearest(self, state: EngineState, allowed: int) -> int:
-        if allowed >> state.stage & 1:
+        if allowed >> state.stage & 1 or not allowed:
             return state.stage
         plan = self._engine.plan
         candidates = [stage for stage in range(len(plan.stages)) if allowed >> stage & 1]
         return min(candidates, key=lambda stage: (_groups_changed(plan, state, stage), stage))
 
     def _reason(self, state: EngineState, asked: int) -> Reason:
-        if not 0 <= asked < len(self._engine.plan.stages):
+        if not 0 <= asked <= self._engine.all_red:
             return Reason.UNKNOWN_STAGE
         if state.now < state.settled_at:
             return Reason.IN_TRANSITION

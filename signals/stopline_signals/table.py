@@ -55,7 +55,12 @@ def plan_to_table(plan: SignalPlan) -> Table:
 
 
 def plan_from_table(table: Mapping[str, Any], where: str = "plan") -> SignalPlan:
-    """Build the plan a table describes; PlanError names `where` and the entry at fault."""
+    """Build the plan a table describes; PlanError names `where` and the entry at fault.
+
+    A table with a `[ring_barrier]` section holds that in place of groups, stages, intergreens and yields.
+    """
+    if "ring_barrier" in table:
+        table = _expanded(table, where)
     reader = PlanReader(where)
     reader.known(table, _PLAN_KEYS, "")
     groups = tuple(reader.group(row, i) for i, row in enumerate(reader.rows(table, "group")))
@@ -90,6 +95,23 @@ _PLAN_KEYS = {
     *("junction", "source", "benchmark_only", "red_revert", "startup_red"),
     *("group", "stage", "intergreen", "yields", "detector", "program", "preempt", "path", "rings"),
 }
+
+
+def _expanded(table: Mapping[str, Any], where: str) -> Table:
+    """The table with its ring-barrier section written out; its other parts keep their own rows."""
+    from stopline_signals.ring_table import ring_barrier_from_table  # reads rows of the parts read here
+
+    written_out = {"group", "stage", "intergreen", "yields", "program", "rings"}
+    if both := sorted(written_out & set(table)):
+        raise PlanError(
+            f"{where}: {both[0]} stands beside [ring_barrier], which defines it; keep one of them"
+        )
+    try:
+        made = plan_to_table(ring_barrier_from_table(table, where).plan())
+    except PlanError as error:
+        raise error if str(error).startswith(where) else PlanError(f"{where}: {error}") from None
+    rest = {key: value for key, value in table.items() if key != "ring_barrier"}
+    return {**{key: made[key] for key in written_out if key in made}, **rest}
 
 
 def _group_row(group: SignalGroup) -> Table:

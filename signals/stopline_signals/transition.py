@@ -47,6 +47,8 @@ class Transitions:
         self.stage_aspects = tuple(
             tuple(int(stage.aspect(group)) for group in count) for stage in plan.stages
         )
+        # One more row than the plan has stages: all red, which nobody but an operator or flash asks for.
+        self.stage_aspects = (*self.stage_aspects, (RED,) * len(plan.groups))
         self.on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
 
     def wanted(self, stage: int, aspects: Sequence[int], calls: int) -> list[int]:
@@ -92,7 +94,9 @@ class Transitions:
         changes += [
             change for group, start in starts.items() for change in self.starting(group, start, wanted[group])
         ]
-        return Schedule(tuple(sorted(changes)), max(starts.values(), default=now))
+        # A stage that only takes groups away is reached when the last of them is red.
+        settled_at = max(starts.values(), default=max((due for due, _, _ in changes), default=now))
+        return Schedule(tuple(sorted(changes)), settled_at)
 
     def ending_groups(self, aspects: Sequence[int], wanted: Sequence[int]) -> list[int]:
         """Groups that must leave green: those the stage has not, and oncoming flows of a trapped turn."""
