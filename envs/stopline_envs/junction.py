@@ -51,6 +51,7 @@ class SimJunction:
         self._latched: set[int] = set()
         self._on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
         self._request = KEEP
+        self._lit: tuple[int, ...] = ()
         self.state = self.engine.start(0)
 
     def start(self, now: int, stage: int | None = None) -> None:
@@ -64,6 +65,7 @@ class SimJunction:
         self.calls = 0
         self._latched.clear()
         self._request = KEEP
+        self._lit = ()
         self.monitor.reset()
 
     def sense(self, now: int, readings: tuple[DetectorReading, ...]) -> None:
@@ -71,11 +73,18 @@ class SimJunction:
         self.state = self.engine.advance(self.state, KEEP, self.calls, now * SECOND).state
         self.readings = self._latch(readings)
         self.calls = calls_from(self.plan, self.readings)
+        self.state = self.engine.advance(self.state, KEEP, self.calls, now * SECOND).state  # note who waits
 
     def view(self) -> JunctionView:
         """What a policy sees now."""
         allowed = self.guard.allowed(self.state)
         return JunctionView(self.plan, self.state, self.readings, allowed, self.state.now / SECOND)
+
+    def program_stage(self) -> int:
+        """The stage the fixed program asks for now, early enough for its green to start on time."""
+        if self.plan.program is None:
+            return self.state.stage
+        return self.engine.program_request(self.state, self.calls)
 
     def ask(self, stage: int) -> Verdict:
         """Ask for a stage from now on; the guard's answer is what the engine is asked for."""
@@ -87,12 +96,15 @@ class SimJunction:
         """Letters to show in the second that begins at `now` (s)."""
         self.state = self.engine.advance(self.state, self._request, self.calls, now * SECOND).state
         self._request = KEEP
-        return self._state_letters(self.state.aspects)
+        self._lit = self.state.aspects
+        return self._state_letters(self._lit)
 
     def due(self, now: int) -> bool:
         """Whether a lamp may change in the second that begins at `now` (s)."""
-        pending = self.state.pending
-        if self._request != KEEP or (pending and pending[0][0] <= now * SECOND):
+        state = self.state
+        if state.aspects is not self._lit or self._request != KEEP:
+            return True
+        if state.pending and state.pending[0][0] <= now * SECOND:
             return True
         return bool(self._on_demand & self.calls)
 

@@ -47,7 +47,7 @@ def read_trips(path: Path) -> TripMetrics:
 
 def _figures(trips: list[dict[str, str]], walk_losses: list[float]) -> TripMetrics:
     driven = [trip for trip in trips if float(trip["depart"]) >= 0]
-    # SUMO also lists a vehicle due in the very second the run ends; its delay is 0 and it was never owed a place.
+    # SUMO also lists a vehicle due in the very second the run ends; its delay is 0, it was owed no place yet.
     waiting = [trip for trip in trips if float(trip["depart"]) < 0 < float(trip["departDelay"])]
     delays = [float(trip["timeLoss"]) + float(trip["departDelay"]) for trip in driven]
     delays += [float(trip["departDelay"]) for trip in waiting]

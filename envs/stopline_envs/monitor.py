@@ -1,8 +1,8 @@
 """The conflict monitor's card for one signal, from the network's right of way alone.
 
-One channel per link. Nothing here comes from the signal plan or from the code that computes its clearances, so
-that each is a check on the other: yellow by a table over speed, clearance by the straight lines from stop line
-to exit and where they cross. The card's times are lower bounds.
+One channel per link. Nothing here comes from the signal plan or from the code that computes its clearances,
+so that each is a check on the other: yellow by a table over speed, clearance by the straight lines from stop
+line to exit and where they cross. The card's times are lower bounds.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from stopline_signals.plan import SignalPlan
 class NetworkRun:
     """One scenario in SUMO with an engine, a guard and a conflict monitor at every controlled signal.
 
-    `names`, `plans`, `views()` and the stages given to `advance` share one order. Signals left out of `signals`
-    keep the network's own program.
+    `names`, `plans`, `views()` and the stages given to `advance` share one order. Signals left out of
+    `signals` keep the network's own program.
     """
 
     def __init__(
@@ -95,13 +95,17 @@ class NetworkRun:
         """What each junction's policy may know now."""
         return [junction.view() for junction in self._junctions]
 
+    def program_stages(self) -> list[int]:
+        """The stages the junctions' own fixed programs ask for now; the stage in force where there is none."""
+        return [junction.program_stage() for junction in self._junctions]
+
     def advance(
         self, stages: Sequence[int], seconds: int, *, look_every: int = 0
     ) -> list[tuple[Traffic, ...]]:
         """Ask each junction for a stage and run on; stops at the scenario's end.
 
-        Detectors are read at the end, and every `look_every` seconds if that is not 0. Returns the traffic seen
-        at each of those looks, one entry per junction.
+        Detectors are read at the end, and every `look_every` seconds if that is not 0. Returns the traffic
+        seen at each of those looks, one entry per junction.
         """
         simulation = self._running()
         for junction, stage in zip(self._junctions, stages, strict=True):
@@ -134,7 +138,7 @@ class NetworkRun:
     def _show(self, simulation: SumoSimulation) -> None:
         now = simulation.now
         for index, junction in enumerate(self._junctions):
-            if not self._shown[index] or junction.due(now):
+            if junction.due(now):
                 letters = junction.lamps(now)
                 if letters != self._shown[index]:
                     name = self.names[index]

@@ -1,8 +1,8 @@
 """Detector readings from the simulation, for all junctions of a network at once.
 
-Every zone is a set of lane pieces. One reading looks at each vehicle once, either lane by lane or by one sweep
-over all vehicles, whichever takes fewer calls now, and counts it in all the zones it stands in. The same look
-gives the slowness that rewards use; policies never see that figure.
+Every zone is a set of lane pieces. One reading looks at each vehicle once, either lane by lane or by one
+sweep over all vehicles, whichever takes fewer calls now, and counts it in all the zones it stands in. The
+same look gives the slowness that rewards use; policies never see that figure.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Traffic(NamedTuple):
     vehicles: int = 0
     queued: int = 0
     slowness: float = 0.0
+    leaving: int = 0
+    """Vehicles on the first metres past the junction."""
 
 
 class Snapshot(NamedTuple):

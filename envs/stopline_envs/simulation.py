@@ -26,8 +26,8 @@ _owner: SumoSimulation | None = None
 class SumoSimulation:
     """SUMO running one scenario in this process; times in whole seconds of simulation.
 
-    Nothing runs before `start`. `trips` has SUMO write what `metrics` reads: a little slower, so training does
-    without.
+    Nothing runs before `start`. `trips` has SUMO write what `metrics` reads: a little slower, so training
+    does without.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SumoSimulation:
         extra_files: Sequence[Path] = (),
         options: Sequence[str] = (),
     ) -> None:
-        """Prepare a run; `extra_files` are loaded beside the scenario's routes, `options` go to SUMO as given."""
+        """Prepare a run; `extra_files` load beside the scenario's routes, `options` go to SUMO as they are."""
         self.scenario = scenario
         self.seed = seed
         self.now = scenario.begin
@@ -54,8 +54,8 @@ class SumoSimulation:
         global _owner  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is not None:
             raise SimulationError(
-                f"SUMO already runs scenario {_owner.scenario.name} in this process and libsumo holds only one: "
-                "close it first, or run the second one in a helper process (open_run does so by itself)"
+                f"SUMO already runs scenario {_owner.scenario.name} in this process and libsumo holds only "
+                "one: close it first, or run the second one in a helper process (open_run does so by itself)"
             )
         self._folder = tempfile.TemporaryDirectory(prefix="stopline-sumo-")
         try:

@@ -1,0 +1,104 @@
+"""One network as a row of slots: observations, masks and rewards of all its signals, decision by decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopline_envs.junction import JunctionView
+from stopline_envs.network import NetworkRun
+from stopline_envs.rewards import reward_function
+from stopline_envs.scenario import Scenario
+from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
+
+Observations = NDArray[np.float32]
+Masks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSettings:
+    """How slots see, decide and are rewarded; seconds.
+
+    `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end).
+    """
+
+    decision_interval: int = 5
+    reward: str = "slowness"
+    reward_every: int = 1
+    max_groups: int = MAX_GROUPS
+    max_stages: int = MAX_STAGES
+    signals: tuple[str, ...] | None = None
+    trips: bool = False
+    options: tuple[str, ...] = field(default=())
+
+
+class SlotRun:
+    """A NetworkRun with encoders and rewards; arrays have one row per signal, in the order of `names`."""
+
+    def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
+        """Prepare; SUMO starts in `reset`."""
+        self.settings = settings
+        self.run = NetworkRun(
+            scenario, signals=settings.signals, trips=settings.trips, options=settings.options
+        )
+        self.names = self.run.names
+        self._encoders = [
+            Encoder(junction.engine, settings.max_groups, settings.max_stages)
+            for junction in self.run.junctions
+        ]
+        self._reward = reward_function(settings.reward)
+        self._views: list[JunctionView] = []
+        self.size = self._encoders[0].layout.size
+        self._warm_until = scenario.begin + scenario.warmup
+
+    def reset(self, seed: int) -> tuple[Observations, Masks]:
+        """Start an episode; a scenario's warm-up is run under the plan's fixed program."""
+        self._views = self.run.reset(seed)
+        while self.run.now < self._warm_until:
+            left = min(self.settings.decision_interval, self._warm_until - self.run.now)
+            self.run.advance(self.run.program_stages(), left)
+        self._views = self.run.views()
+        return self.observe()
+
+    def step(self, stages: Sequence[int]) -> NDArray[np.float32]:
+        """Ask each signal for a stage and run one decision interval; the rewards."""
+        looks = self.run.advance(
+            stages, self.settings.decision_interval, look_every=self.settings.reward_every
+        )
+        self._views = self.run.views()
+        rewards = [self._reward([look[index] for look in looks]) for index in range(len(self.names))]
+        return np.asarray(rewards, dtype=np.float32)
+
+    def observe(self) -> tuple[Observations, Masks]:
+        """Observations and the stages each signal may choose now."""
+        observations = np.zeros((len(self.names), self.size), dtype=np.float32)
+        masks = np.zeros((len(self.names), self.settings.max_stages), dtype=np.bool_)
+        for index, (encoder, view) in enumerate(zip(self._encoders, self._views, strict=True)):
+            encoder.encode(view.state, view.readings, view.allowed, observations[index])
+            masks[index] = mask_of(view.allowed, self.settings.max_stages)
+        return observations, masks
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode is over."""
+        return self.run.done
+
+    def summary(self) -> dict[str, Any]:
+        """What an episode's info says at its end."""
+        figures: dict[str, Any] = {"scenario": self.run.scenario.name, "violations": self.run.violations}
+        if self.settings.trips:
+            figures["metrics"] = self.run.metrics()
+        return figures
+
+    def close(self) -> None:
+        """Stop SUMO."""
+        self.run.close()
+
+
+def mask_of(allowed: int, stages: int) -> Masks:
+    """A bit mask of stages as a row of booleans."""
+    return np.asarray([bool(allowed >> stage & 1) for stage in range(stages)], dtype=np.bool_)

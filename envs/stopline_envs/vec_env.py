@@ -1,0 +1,137 @@
+"""Stable-Baselines3 VecEnv in which every signal of every SUMO process is one slot of one shared policy.
+
+Each worker process runs one network at a time and owns its libsumo. All slots of a worker begin and end their
+episodes together; a new episode may be a new network, as long as it has as many signals as the worker has
+slots.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
+
+from stopline_envs.scenario import Scenario
+from stopline_envs.slots import Masks, SlotSettings
+from stopline_envs.worker import Worker
+from stopline_signals.errors import ScenarioError
+from stopline_signals.observation import ObservationLayout
+
+ScenarioSource: TypeAlias = Scenario | Callable[[int], Scenario]
+"""A scenario for every episode, or a picklable function from an episode's seed to its scenario."""
+
+
+class SlotVecEnv(VecEnv):
+    """`workers` SUMO processes of `slots` signals each, as workers * slots environments.
+
+    Slot w * slots + k is signal k of worker w. Episode seeds follow from `seed`, worker and episode number,
+    so a run repeats exactly whatever the number of cores. `env_method("action_masks")` gives the stages each
+    slot may choose, as MaskablePPO expects.
+    """
+
+    def __init__(
+        self,
+        source: ScenarioSource,
+        *,
+        workers: int = 1,
+        slots: int,
+        settings: SlotSettings | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Start the workers; their simulations start in `reset`."""
+        if workers < 1 or slots < 1:
+            raise ScenarioError(f"{workers} workers of {slots} slots: both must be at least 1")
+        self.settings = settings or SlotSettings()
+        layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
+        self.slots = slots
+        self.render_mode = None
+        super().__init__(
+            workers * slots,
+            spaces.Box(-np.inf, np.inf, (layout.size,), np.float32),
+            spaces.Discrete(self.settings.max_stages),
+        )
+        self._masks: Masks = np.ones((workers * slots, self.settings.max_stages), dtype=np.bool_)
+        context = multiprocessing.get_context("spawn")
+        self._workers = [
+            Worker(context, source, slots, self.settings, seed, number) for number in range(workers)
+        ]
+        self._waiting = False
+
+    def reset(self) -> VecEnvObs:
+        """Start a new episode in every worker."""
+        for worker, options in zip(self._workers, self._per_worker(self._seeds), strict=True):
+            worker.send("reset", next((seed for seed in options if seed is not None), None))
+        answers = [worker.receive() for worker in self._workers]
+        self._reset_seeds()
+        self._reset_options()
+        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self._masks = np.concatenate([masks for _, masks in answers])
+        return np.concatenate([observations for observations, _ in answers])
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Send each slot its stage."""
+        for worker, stages in zip(self._workers, self._per_worker(actions), strict=True):
+            worker.send("step", [int(stage) for stage in stages])
+        self._waiting = True
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """One decision of every slot; at an episode's end the observation is the next episode's first."""
+        answers = [worker.receive() for worker in self._workers]
+        self._waiting = False
+        self._masks = np.concatenate([answer.masks for answer in answers])
+        return (
+            np.concatenate([answer.observations for answer in answers]),
+            np.concatenate([answer.rewards for answer in answers]),
+            np.concatenate([answer.dones for answer in answers]),
+            [info for answer in answers for info in answer.infos],
+        )
+
+    def action_masks(self) -> Masks:
+        """Stages each slot may choose now, [num_envs, max_stages]."""
+        return self._masks
+
+    def close(self) -> None:
+        """Stop all workers; harmless twice."""
+        for worker in self._workers:
+            worker.close()
+
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
+        """Attribute of the slots: `action_masks`, `render_mode`, or one of this object's own."""
+        value = getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
+        """Slots have no attributes of their own to set."""
+        raise AttributeError(
+            f"slots of SlotVecEnv have no attribute {attr_name!r} to set; give it to SlotSettings"
+        )
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: int | Iterable[int] | None = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Only `action_masks` can be called on slots."""
+        if method_name != "action_masks":
+            raise AttributeError(f"slots of SlotVecEnv have no method {method_name!r}; there is action_masks")
+        return [self._masks[index] for index in self._get_indices(indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[Any], indices: int | Iterable[int] | None = None
+    ) -> list[bool]:
+        """Slots are never wrapped one by one."""
+        return [False for _ in self._get_indices(indices)]
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Slots draw nothing."""
+        return [None] * self.num_envs
+
+    def _per_worker(self, values: Any) -> list[Any]:
+        return [values[first : first + self.slots] for first in range(0, self.num_envs, self.slots)]
