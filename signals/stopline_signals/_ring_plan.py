@@ -117,13 +117,14 @@ def _together(table: RingBarrier, one: Member, other: Member) -> bool:
     """Whether two groups may be protected at once: some phase of each that the whitelist lets run."""
     if one is other:
         return True
-    if one.yields_to & other.base or other.yields_to & one.base:
+    only_turns = not (one.base and other.base)
+    if only_turns and (one.yields_to & other.base or other.yields_to & one.base):
         return False
     return any(p == q or table.concurrent(p, q) for p in one.ways for q in other.ways)
 
 
 def _gives_way(one: Member, other: Member) -> bool:
-    return bool(one.yields_to & (other.base or other.ways))
+    return bool(one.yields_to & other.base)
 
 
 def _combinations(table: RingBarrier, side: list[tuple[int, ...]]) -> list[tuple[int, ...]]:

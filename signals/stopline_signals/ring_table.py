@@ -66,11 +66,13 @@ def _row(movement: Phase | Overlap) -> Table:
     for entry in fields(movement):
         value: Any = getattr(movement, entry.name)
         if entry.default is MISSING or value != entry.default:
-            row[entry.name] = list(value) if isinstance(value, tuple) else _plain(value)
+            row[entry.name] = _plain(value)
     return {"number": row.pop("number"), **row} if "number" in row else row
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(cast(tuple[object, ...], value))
     return str(value) if isinstance(value, GroupKind | Recall) else value
 
 
