@@ -1,7 +1,7 @@
 """Regenerates the Python code of `proto/stopline/v1` with the pinned generator.
 
-Run `python proto/generate.py` after a change to a .proto file and commit both. The generated code is committed so that a bare
-clone works without a compiler; `tests/controller/test_proto_drift.py` fails when the two differ.
+Run `python proto/generate.py` after a change to a .proto file and commit both. The generated code is
+committed so that a bare clone works without a compiler; a test fails when the two differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def generate(out: Path) -> list[Path]:
     for package, wanted in PINNED.items():
         found = version(package)
         if found != wanted:
-            raise RuntimeError(f"{package} is {found}; generated code is made with {wanted}: pip install {package}=={wanted}")
+            raise RuntimeError(
+                f"{package} is {found}; generated code is made with {wanted}: pip install {package}=={wanted}"
+            )
     sources = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "stopline" / "v1").glob("*.proto"))
     command = [
         sys.executable,
@@ -40,11 +42,15 @@ def generate(out: Path) -> list[Path]:
     ]
     # The stub plug-ins are console scripts; they stand beside the interpreter, which need not be on PATH.
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PATH": search})
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PATH": search}
+    )
     if done.returncode != 0:
         raise RuntimeError(f"protoc refused the files in {ROOT}:\n{done.stderr}")
     _without_empty_services(out)
-    return sorted(path for suffix in ("*_pb2*.py", "*_pb2*.pyi") for path in (out / "stopline" / "v1").glob(suffix))
+    return sorted(
+        path for suffix in ("*_pb2*.py", "*_pb2*.pyi") for path in (out / "stopline" / "v1").glob(suffix)
+    )
 
 
 def _without_empty_services(out: Path) -> None:

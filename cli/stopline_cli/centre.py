@@ -88,9 +88,11 @@ class Centre:
         if code is None or details is None:
             return CentreError(f"{self._address}: {error}")
         if code() is grpc.StatusCode.UNAVAILABLE:
-            return CentreError(f"no controller answers at {self._address}; is `stopline serve` running there?")
+            return CentreError(
+                f"no controller answers at {self._address}; is `stopline serve` running there?"
+            )
         return CentreError(f"{self._address}: {details()}")
 
 
-def _source(source: state_pb2.Source) -> str:
+def _source(source: state_pb2.Source.ValueType) -> str:
     return state_pb2.Source.Name(source).removeprefix("SOURCE_").lower().replace("unspecified", "")

@@ -24,7 +24,9 @@ class Verb(StrEnum):
 
 
 def command(
-    verb: Annotated[Verb, typer.Argument(help="hold the present stage, go to a stage, or preview what would happen.")],
+    verb: Annotated[
+        Verb, typer.Argument(help="hold the present stage, go to a stage, or preview what would happen.")
+    ],
     junction: Annotated[str, typer.Argument(help="The junction.")],
     stage: Annotated[
         str | None, typer.Argument(help="Stage by name or number, for go and preview.", show_default=False)
@@ -41,8 +43,9 @@ def command(
 ) -> None:
     """Override a junction under a lease that expires by itself.
 
-    The timing rules hold against operators too: an answer of PENDING_SAFE_POINT says when the stage may begin. If
-    this command dies, the lease runs out after `--seconds` and the next source takes over at a safe point.
+    The timing rules hold against operators too: an answer of PENDING_SAFE_POINT says when the stage may
+    begin. If this command dies, the lease runs out after `--seconds` and the next source takes over at a safe
+    point.
 
     Exit code 1 when the controller refuses.
     """

@@ -44,7 +44,7 @@ def need(now: Now, group: int, *, margin_s: float, guarded: bool, wanted: int | 
 
 
 def serving_stage(now: Now, group: int, wanted: int | None = None) -> int:
-    """The stage to ask for: protected before permissive, then the wanted one, the present one, the quickest."""
+    """The stage to ask for: protected before permissive; then wanted, present, quickest."""
     plan, present = now.engine.plan, now.state.stage
     serving = plan.stages_serving(group)
     protected = [stage for stage in serving if plan.stages[stage].aspect(group) is Aspect.GREEN]

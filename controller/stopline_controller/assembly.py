@@ -58,7 +58,8 @@ def assemble(site: Site) -> Controller:
     arbiter = Arbiter(tables.control.stack)
     controls = {plan.junction: JunctionControl(plan, arbiter, round(interval * 10)) for plan in plans}
     runtimes = [
-        _runtime(site, junction, controls[junction.plan.junction], clock, interval) for junction in site.junctions
+        _runtime(site, junction, controls[junction.plan.junction], clock, interval)
+        for junction in site.junctions
     ]
     hub, statistics = Hub(), Statistics()
     audit = AuditLog(site.state_dir / "audit.sqlite")

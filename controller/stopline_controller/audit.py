@@ -80,8 +80,11 @@ class AuditLog:
         # NORMAL: a commit survives kill -9; only a power cut may take the latest ones.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(_SCHEMA)
-        last = self._connection.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
-        self._last, self._head = (last[0], last[7]) if last else (0, GENESIS)
+        last = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM audit ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        self._last: int = last[0] if last else 0
+        self._head: str = last[7] if last else GENESIS
 
     def append(self, entries: Sequence[Entry]) -> list[int]:
         """Commit the entries in one transaction; returns their sequence numbers."""

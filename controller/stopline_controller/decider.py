@@ -51,16 +51,21 @@ class Decider:
             self._policy.reset([control.plan for control in controls.values()])
             manifest = bundle.manifest
             self._scorer = Scorer(
-                bundle.model, manifest.observation_size, manifest.max_stages, capacity=1, where=str(bundle.path)
+                bundle.model,
+                manifest.observation_size,
+                manifest.max_stages,
+                capacity=1,
+                where=str(bundle.path),
             )
 
     def from_observation(self, junction: str, observation: bytes) -> Decision:
-        """Decide from an encoded observation (float32, little endian); the guard judges by the present state."""
+        """Decide from an encoded observation (float32, little endian), guarded by the present state."""
         control, now = self._at(junction)
         row = self._scorer.observations[0]
         if len(observation) != row.nbytes:
             raise DecisionProblem(
-                "input", f"an observation is {len(row)} float32 ({row.nbytes} bytes), found {len(observation)} bytes"
+                "input",
+                f"an observation is {row.nbytes} bytes of float32, found {len(observation)}",
             )
         row[:] = np.frombuffer(observation, "<f4")
         scores = self._scorer.run(1)[0]
@@ -88,10 +93,14 @@ class Decider:
     def _at(self, junction: str) -> tuple[JunctionControl, Now]:
         control = self._controls.get(junction)
         if control is None:
-            raise DecisionProblem("unknown", f"no junction {junction!r} here; ListJunctions names those there are")
+            raise DecisionProblem(
+                "unknown", f"no junction {junction!r} here; ListJunctions names those there are"
+            )
         if self._policy is None:
             raise DecisionProblem("state", "this site runs without a policy; name a bundle in [policy]")
         snapshot = self._hub.latest.get(junction)
         if snapshot is None or snapshot.now is None:
-            raise DecisionProblem("state", f"the cabinet of junction {junction} does not answer; its state is unknown")
+            raise DecisionProblem(
+                "state", f"the cabinet of junction {junction} does not answer; its state is unknown"
+            )
         return control, snapshot.now

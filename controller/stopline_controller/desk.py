@@ -16,7 +16,7 @@ from stopline_controller.sources import Source
 
 
 class Desk:
-    """What operators may do; every grant, refusal and override is committed to the audit log before the answer."""
+    """What operators may do; everything is committed to the audit log before it is answered."""
 
     def __init__(
         self,
@@ -44,7 +44,9 @@ class Desk:
             self._record("lease-refused", junction, operator, why=str(error))
             raise
         taken_from = before.operator if before and before.operator != operator else None
-        self._record("lease", junction, operator, lease=lease.lease_id, token=lease.token, reason=reason, ttl=ttl)
+        self._record(
+            "lease", junction, operator, lease=lease.lease_id, token=lease.token, reason=reason, ttl=ttl
+        )
         if taken_from:
             self._record("lease-taken-over", junction, operator, taken_from=taken_from)
         return lease
@@ -62,9 +64,16 @@ class Desk:
         self._record("lease-released", lease.junction, lease.operator, lease=lease_id)
 
     def override(
-        self, lease_id: str, token: int, verb: str, stage: int | None, *, key: str = "", not_after_s: float = 0.0
+        self,
+        lease_id: str,
+        token: int,
+        verb: str,
+        stage: int | None,
+        *,
+        key: str = "",
+        not_after_s: float = 0.0,
     ) -> Answer:
-        """Hold (`stage` None: the present one), go to a stage, or release; the answer says what becomes of it."""
+        """Hold (`stage` None: the present one), go to a stage, or release; says what becomes of it."""
         known = self._overrides.answered(lease_id, key)
         if known is not None:
             return known
@@ -84,13 +93,12 @@ class Desk:
     def _place(self, lease: Lease, verb: str, stage: int | None, not_after_s: float) -> Answer:
         control, snapshot = self._controls[lease.junction], self._hub.latest.get(lease.junction)
         if snapshot is None or snapshot.now is None:
-            return Answer(
-                status=Status.REJECTED, reason="the cabinet does not answer", blocking=Source.LOCAL
-            )
+            return Answer(status=Status.REJECTED, reason="the cabinet does not answer", blocking=Source.LOCAL)
         wanted = snapshot.now.state.stage if stage is None else stage
         if not 0 <= wanted < len(control.plan.stages):
             return Answer(
-                status=Status.REJECTED, reason=f"junction {lease.junction} has stages 0..{len(control.plan.stages) - 1}"
+                status=Status.REJECTED,
+                reason=f"junction {lease.junction} has stages 0..{len(control.plan.stages) - 1}",
             )
         not_after = self._clock.seconds() + not_after_s if not_after_s else 0.0
         self._overrides.place(Override(lease=lease, verb=verb, stage=wanted, not_after=not_after))
@@ -112,7 +120,13 @@ class Desk:
 
     def _answered(self, junction: str, operator: str, verb: str, stage: int | None, answer: Answer) -> Answer:
         sequence = self._record(
-            "override", junction, operator, verb=verb, stage=stage, status=str(answer.status), why=answer.reason
+            "override",
+            junction,
+            operator,
+            verb=verb,
+            stage=stage,
+            status=str(answer.status),
+            why=answer.reason,
         )
         return replace(answer, audit_sequence=sequence)
 

@@ -49,7 +49,7 @@ class ModbusOptions(Table):
 
 
 class MemoryOptions(Table):
-    """`driver = "memory"`: a cabinet inside this process, for a first look and for load tests; drives nothing."""
+    """`driver = "memory"`: a cabinet inside this process, for load tests; drives nothing."""
 
 
 DRIVERS: dict[str, Driver] = {}
@@ -76,6 +76,14 @@ def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clo
 
 def _memory(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> Cabinet:
     return MemoryCabinet(plan, lessee, clock)
+
+
+def _modbus_address(options: ModbusOptions) -> str:
+    return options.address
+
+
+def _no_address(options: MemoryOptions) -> str:
+    return ""
 
 
 class MemoryCabinet:
@@ -125,5 +133,5 @@ class MemoryCabinet:
         return self._cabinet
 
 
-register("modbus", Driver(ModbusOptions, lambda options: options.address, _modbus))
-register("memory", Driver(MemoryOptions, lambda options: "", _memory))
+register("modbus", Driver(ModbusOptions, _modbus_address, _modbus))
+register("memory", Driver(MemoryOptions, _no_address, _memory))

@@ -48,8 +48,9 @@ class LeaseBook:
             if held and held.operator != operator and held.priority >= priority:
                 left = held.expires - self._clock.seconds()
                 raise LeaseError(
-                    f"junction {junction} is held by {held.operator} with priority {held.priority} for another "
-                    f"{left:.0f} s ({held.reason}); wait, ask them to release it, or acquire with a higher priority"
+                    f"junction {junction} is held by {held.operator} with priority {held.priority} for "
+                    f"another {left:.0f} s ({held.reason}); wait, ask them to release it, or acquire with a "
+                    "higher priority"
                 )
             token = self._tokens[junction] = self._tokens.get(junction, 0) + 1
             lease = Lease(
@@ -85,7 +86,9 @@ class LeaseBook:
             for lease in self._by_junction.values():
                 if lease.lease_id == lease_id and lease.expires > now:
                     if lease.token != token:
-                        raise LeaseError(f"fencing token {token} is not that of lease {lease_id}; acquire again")
+                        raise LeaseError(
+                            f"fencing token {token} is not that of lease {lease_id}; acquire again"
+                        )
                     return lease
         raise LeaseError(f"lease {lease_id} expired, was released or was taken over; acquire a new one")
 
@@ -112,5 +115,7 @@ class LeaseBook:
 
     def _until(self, ttl: float) -> float:
         if not 0 < ttl <= self._max_ttl:
-            raise LeaseError(f"a lease of {ttl:g} s is not possible here; ask for up to {self._max_ttl:g} s and renew")
+            raise LeaseError(
+                f"a lease of {ttl:g} s is not possible here; ask for up to {self._max_ttl:g} s and renew"
+            )
         return self._clock.seconds() + ttl

@@ -43,7 +43,9 @@ class CabinetLink:
     There is no timer in here: the heartbeat is sent when the control loop says so and stops when it stops.
     """
 
-    def __init__(self, cabinet: Cabinet, plan: SignalPlan, clock: Clock, *, heartbeat: float, ttl: float) -> None:
+    def __init__(
+        self, cabinet: Cabinet, plan: SignalPlan, clock: Clock, *, heartbeat: float, ttl: float
+    ) -> None:
         """`heartbeat` and `ttl` in seconds of the controller's clock."""
         self.state = LinkState.OFFLINE
         self.problem = ""
@@ -130,11 +132,15 @@ class CabinetLink:
     def _failed(self, error: CabinetError) -> None:
         """A read failed: a few in a row, or a lost connection, make the cabinet offline."""
         self._missed += 1
-        if self.state is not LinkState.OFFLINE and not isinstance(error, CabinetOffline):
-            if self._missed < MISSED_READS:
-                return
+        tolerable = not isinstance(error, CabinetOffline) and self._missed < MISSED_READS
+        if self.state is not LinkState.OFFLINE and tolerable:
+            return
         self._retry = self._clock.seconds() + RETRY_S * self._clock.rate
-        remedy = "check the address and the plan in the site file" if isinstance(error, WrongCabinet) else "retrying"
+        remedy = (
+            "check the address and the plan in the site file"
+            if isinstance(error, WrongCabinet)
+            else "retrying"
+        )
         if self.state is not LinkState.OFFLINE or not self.problem:
             log.error("cabinet_offline", cabinet=self._cabinet.name, error=str(error), remedy=remedy)
         self.state, self.problem = LinkState.OFFLINE, str(error)

@@ -65,7 +65,8 @@ class ControlLoop:
         count = min(SLOTS, len(self._junctions))
         slots = [self._junctions[first::count] for first in range(count)]
         tasks = [
-            asyncio.create_task(self._run_slot(slot, PERIOD_S * index / count)) for index, slot in enumerate(slots)
+            asyncio.create_task(self._run_slot(slot, PERIOD_S * index / count))
+            for index, slot in enumerate(slots)
         ]
         try:
             await self._stop.wait()
@@ -106,7 +107,9 @@ class ControlLoop:
         self._note_expired_leases()
         heard = await self._read(slot)
         began = time.perf_counter()
-        heard = [(junction, seen) for junction, seen in heard if junction.attempt("observe", self._observe, seen)]
+        heard = [
+            (junction, seen) for junction, seen in heard if junction.attempt("observe", self._observe, seen)
+        ]
         fresh = self._decide(heard)
         steps: list[tuple[JunctionRuntime, CabinetState, Step]] = []
         for junction, seen in heard:
@@ -118,7 +121,7 @@ class ControlLoop:
         for junction, _, step in steps:
             if step.action is not Action.NOTHING or junction.link.beat_due:
                 junction.start(self._command(junction, step, decided))
-        self._publish(slot, dict((junction, (seen, step)) for junction, seen, step in steps))
+        self._publish(slot, {junction: (seen, step) for junction, seen, step in steps})
 
     async def _read(self, slot: Sequence[JunctionRuntime]) -> list[Heard]:
         """Read all free junctions of the slot at once; who does not answer in time misses this tick."""
@@ -143,7 +146,7 @@ class ControlLoop:
         """Let the policy decide for the junctions that are due, all in one batch."""
         if self._policy is None:
             return set()
-        due = [junction for junction, seen in heard if junction.control.decision_due]
+        due = [junction for junction, _ in heard if junction.control.decision_due]
         able = [junction for junction in due if junction.covered(junction.control)]
         proposals = self._policy.decide([junction.control.view() for junction in able]) if able else []
         chosen = dict(zip(able, proposals, strict=True))
@@ -195,7 +198,9 @@ class ControlLoop:
                 self._statistics.plans_refused += 1
         await junction.link.beat()
 
-    def _publish(self, slot: Sequence[JunctionRuntime], steps: dict[JunctionRuntime, tuple[CabinetState, Step]]) -> None:
+    def _publish(
+        self, slot: Sequence[JunctionRuntime], steps: dict[JunctionRuntime, tuple[CabinetState, Step]]
+    ) -> None:
         wall, tenths = time.time_ns() // 1000, self._clock.tenths()
         made: list[Snapshot] = []
         for junction in slot:
@@ -221,7 +226,9 @@ class ControlLoop:
     async def _hand_back(self) -> None:
         """Release every cabinet; those that do not take it fall back by their own deadlines."""
         tenths = self._clock.tenths()
-        self._audit.append([Entry("stopped", tenths, junction.name, "controller") for junction in self._junctions])
+        self._audit.append(
+            [Entry("stopped", tenths, junction.name, "controller") for junction in self._junctions]
+        )
         ends = [asyncio.create_task(junction.hand_back()) for junction in self._junctions]
         _, late = await asyncio.wait(ends, timeout=HANDBACK_S)
         for task in late:
@@ -233,7 +240,9 @@ def _command_entry(junction: JunctionRuntime, seen: CabinetState, step: Step, te
     winner, verdict = step.ruling.winner, step.verdict
     detail: dict[str, object] = {"source": str(winner.source), "from": seen.stage, "cabinet_time": seen.time}
     if step.action is Action.RELEASE:
-        return Entry("release", tenths, junction.name, str(winner.source), {**detail, "reason": winner.reason})
+        return Entry(
+            "release", tenths, junction.name, str(winner.source), {**detail, "reason": winner.reason}
+        )
     detail |= {
         "asked": winner.stage,
         "stage": verdict.stage,

@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A stage an operator wants held; begun before `not_after` (controller seconds; 0 = any time) or never."""
+    """A stage an operator wants; begun before `not_after` (controller seconds; 0: any time) or never."""
 
     lease: Lease
     verb: str

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stopline_controller.approach import Now, need
 from stopline_controller.clock import Clock
 from stopline_controller.sources import Proposal, Source
-from stopline_signals.engine import KEEP
+from stopline_signals.engine import KEEP, shown_green
 from stopline_signals.plan import GroupKind, SignalPlan
 
 SLOWEST_MPS = 8.0
@@ -90,7 +90,12 @@ class _Request:
     def rank(self) -> tuple[int, float, float, str]:
         """Emergency before transit, then who was activated first, then who arrives first, then the name."""
         transit = self.kind is VehicleClass.TRANSIT
-        return (int(transit), float("inf") if self.activated is None else self.activated, self.arrives, self.vehicle)
+        return (
+            int(transit),
+            float("inf") if self.activated is None else self.activated,
+            self.arrives,
+            self.vehicle,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,7 @@ class PriorityBook:
         self._heard: dict[str, tuple[int, float]] = {}
 
     def report(self, report: VehicleReport) -> list[Progress]:
-        """Take a report in; returns the status at each of our junctions it names, names no longer, or misnames."""
+        """Take a report in; returns the status at each of our junctions that it names or no longer names."""
         now = self._clock.seconds()
         with self._lock:
             last, _ = self._heard.get(report.vehicle, (-1, 0.0))
@@ -130,7 +135,7 @@ class PriorityBook:
             gone = [
                 Progress(junction, State.COMPLETED, reason="cancelled" if report.cancel else "passed")
                 for junction, requests in self._requests.items()
-                if junction not in named and requests.pop(report.vehicle, None)
+                if junction not in named and requests.pop(report.vehicle, None) is not None
             ]
             refused = [
                 Progress(ahead.junction, State.REJECTED, reason=problem)
@@ -140,7 +145,7 @@ class PriorityBook:
             return [*self._standing(report.vehicle, now), *gone, *refused]
 
     def proposals(self, junction: str, now: Now) -> list[Proposal]:
-        """What vehicles ask of the junction in its present state: at most one emergency and one transit stage."""
+        """What vehicles ask of the junction as it is: at most one emergency and one transit stage."""
         clock = self._clock.seconds()
         with self._lock:
             requests = self._requests[junction]
@@ -152,7 +157,12 @@ class PriorityBook:
             for request in sorted(requests.values(), key=_Request.rank):
                 self._assess(request, now, clock, leaders)
             return [
-                Proposal(source, request.stage, f"{request.kind} {request.vehicle} {request.reason}", request.vehicle)
+                Proposal(
+                    source,
+                    request.stage,
+                    f"{request.kind} {request.vehicle} {request.reason}",
+                    request.vehicle,
+                )
                 for source, request in leaders.items()
             ]
 
@@ -166,7 +176,9 @@ class PriorityBook:
         if group is None:
             wanted = f"group {ahead.group!r}" if ahead.group else f"approach {ahead.approach!r}"
             return f"junction {ahead.junction} has no vehicle {wanted}"
-        arrives = now + (ahead.eta_s or ahead.distance_m / max(report.speed_mps, report.desired_mps, SLOWEST_MPS))
+        arrives = now + (
+            ahead.eta_s or ahead.distance_m / max(report.speed_mps, report.desired_mps, SLOWEST_MPS)
+        )
         request = self._requests[ahead.junction].get(report.vehicle)
         if request is None or request.group != group:
             request = _Request(report.vehicle, report.kind, group, arrives)
@@ -215,7 +227,7 @@ class PriorityBook:
 def _state_on_the_way(request: _Request, now: Now) -> tuple[State, str]:
     engine, state = now.engine, now.state
     if state.stage == request.stage:
-        if state.aspects[request.group] >= 2 and not state.in_transition:
+        if shown_green(state.aspects[request.group]) and not state.in_transition:
             return State.GREEN, "is served"
         return State.GRANTED, "is being served"
     wait = engine.earliest(state, request.stage) - state.now
@@ -229,6 +241,8 @@ def _group_of(plan: SignalPlan, ahead: Ahead) -> int | None:
     for index, group in enumerate(plan.groups):
         if not plan.stages_serving(index) or group.kind is GroupKind.PEDESTRIAN:
             continue
-        if group.name == ahead.group or (not ahead.group and ahead.approach and group.approach == ahead.approach):
+        if group.name == ahead.group or (
+            not ahead.group and ahead.approach and group.approach == ahead.approach
+        ):
             return index
     return None

@@ -88,7 +88,11 @@ class JunctionRuntime:
         self._job.add_done_callback(self._job_ended)
 
     def attempt(
-        self, what: str, action: Callable[Concatenate[JunctionRuntime, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+        self,
+        what: str,
+        action: Callable[Concatenate[JunctionRuntime, _P], _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
     ) -> _T | None:
         """Do one step of this junction; a mistake in it is this junction's alone.
 

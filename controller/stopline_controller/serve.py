@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Generator
 from pathlib import Path
+from typing import Any
 
 import structlog
 from google.protobuf.json_format import MessageToDict
@@ -97,7 +98,9 @@ async def _serve(controller: Controller) -> None:
     controller.audit.append([Entry("started", 0, "", "controller", {"site": str(controller.site.path.name)})])
     thread.start()
     with _announced(controller.site, server.address):
-        log.info("serving", address=server.address, junctions=len(controller.controls), rate=controller.clock.rate)
+        log.info(
+            "serving", address=server.address, junctions=len(controller.controls), rate=controller.clock.rate
+        )
         await _first(stop.wait(), thread.ended())
         log.info("draining")
         await server.drain()
@@ -110,8 +113,7 @@ async def _serve(controller: Controller) -> None:
     log.info("stopped")
 
 
-def _run(main: object) -> None:
-    assert asyncio.iscoroutine(main)
+def _run(main: Coroutine[Any, Any, None]) -> None:
     try:
         import uvloop
     except ImportError:
@@ -120,15 +122,15 @@ def _run(main: object) -> None:
         uvloop.run(main)
 
 
-async def _first(*waits: object) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]  # any awaitable
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
 
 
 @contextlib.contextmanager
-def _only_one(state_dir: Path) -> Iterator[None]:
+def _only_one(state_dir: Path) -> Generator[None]:
     """Keep a second controller from the same state directory."""
     state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "lock").open("w") as lock:
@@ -140,7 +142,7 @@ def _only_one(state_dir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _announced(site: Site, address: str) -> Iterator[None]:
+def _announced(site: Site, address: str) -> Generator[None]:
     """Leave the address for programs that started this one with port 0."""
     path = site.state_dir / "serving.json"
     path.write_text(json.dumps({"address": address, "pid": os.getpid()}) + "\n")
@@ -152,7 +154,9 @@ def _announced(site: Site, address: str) -> Iterator[None]:
 
 def _leave_statistics(controller: Controller) -> None:
     message = statistics_message(controller.statistics, controller.clock.rate)
-    table = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    table = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
     # 64-bit counters are text in protobuf's JSON; here they are numbers.
     numbers = {name: int(value) if isinstance(value, str) else value for name, value in table.items()}
     (controller.site.state_dir / "statistics.json").write_text(json.dumps(numbers, indent=2) + "\n")

@@ -62,7 +62,9 @@ class Server:
         _add_services(self._server, controller)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        reflection.enable_server_reflection(
+            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
 
     async def start(self) -> None:
         """Listen and report healthy; SiteError when the address cannot be had."""
@@ -90,7 +92,9 @@ class Server:
 def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
     clock, statistics = controller.clock, controller.statistics
     leases, junctions = controller.overrides.leases, controller.controls
-    junction_pb2_grpc.add_JunctionServiceServicer_to_server(JunctionServicer(junctions, controller.hub), server)
+    junction_pb2_grpc.add_JunctionServiceServicer_to_server(
+        JunctionServicer(junctions, controller.hub), server
+    )
     decision_pb2_grpc.add_DecisionServiceServicer_to_server(
         DecisionServicer(controller.decider, statistics, clock), server
     )
@@ -118,4 +122,6 @@ def _pem(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SiteError(f"{path}: cannot be read ({error.strerror}); it is named in [controller.tls]") from error
+        raise SiteError(
+            f"{path}: cannot be read ({error.strerror}); it is named in [controller.tls]"
+        ) from error

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -71,12 +71,13 @@ class Site:
 
 
 def read_site(path: Path) -> Site:
-    """Read and check a site file, its plans and its bundle; InvalidSite lists all mistakes with their lines."""
+    """Read and check a site file, its plans and its bundle; InvalidSite lists all mistakes."""
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SiteError(f"{path}: cannot be read ({error})") from error
+    try:
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidSite(path, [_syntax_problem(error, text)]) from error
     reader = _Reader(path, LineMap(text))
@@ -123,7 +124,9 @@ class _Reader:
             elif detail["type"] == "missing":
                 self.add(location, "is missing")
             else:
-                self.add(location, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})")
+                self.add(
+                    location, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})"
+                )
 
     def site(self, tables: SiteTables) -> Site:
         """Load what the tables refer to, and check them against each other."""
@@ -145,7 +148,8 @@ class _Reader:
     def check_references(self, table: dict[str, Any]) -> None:
         """When the tables themselves are wrong, still check the cabinets and plans that can be told."""
         rows = table.get("junction")
-        for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        found = cast("Sequence[Any]", rows) if isinstance(rows, list) else ()
+        for index, row in enumerate(found):
             try:
                 self._junction(("junction", index), JunctionTable.model_validate(row), 1.0)
             except ValidationError:
@@ -167,9 +171,14 @@ class _Reader:
             self.add((*where, "plan"), f"cannot be used: {error}")
             return None
         if plan.junction != row.id:
-            self.add((*where, "id"), f"{row.plan} is the plan of junction {plan.junction!r}, not of {row.id!r}")
+            self.add(
+                (*where, "id"), f"{row.plan} is the plan of junction {plan.junction!r}, not of {row.id!r}"
+            )
         if plan.benchmark_only:
-            self.add((*where, "plan"), f"{row.plan} is for benchmarks only (it breaks the rule book); use a safe plan")
+            self.add(
+                (*where, "plan"),
+                f"{row.plan} is for benchmarks only (it breaks the rule book); use a safe plan",
+            )
         return plan
 
     def _cabinet(
@@ -187,7 +196,9 @@ class _Reader:
             return driver, None
         address = driver.address(options)
         if rate > 1 and address and not is_loopback(address):
-            self.add((*where, "address"), f"a clock rate of {rate:g} is for virtual cabinets on loopback only")
+            self.add(
+                (*where, "address"), f"a clock rate of {rate:g} is for virtual cabinets on loopback only"
+            )
         return driver, options
 
     def _check_listen(self, tables: SiteTables) -> None:
@@ -197,9 +208,14 @@ class _Reader:
             self.add(where, f"must be host:port, found {controller.listen!r}")
         loopback = is_loopback(controller.listen)
         if controller.clock_rate > 1 and not loopback:
-            self.add(("controller", "clock_rate"), "over 1 only with every address on loopback; listen is not")
+            self.add(
+                ("controller", "clock_rate"), "over 1 only with every address on loopback; listen is not"
+            )
         if controller.insecure and not loopback:
-            self.add(("controller", "insecure"), "plaintext only on a loopback address; give [controller.tls] instead")
+            self.add(
+                ("controller", "insecure"),
+                "plaintext only on a loopback address; give [controller.tls] instead",
+            )
         if not controller.insecure and controller.tls is None:
             self.add(where, "needs [controller.tls], or insecure = true on a loopback address")
 
@@ -230,7 +246,9 @@ def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
 def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     known = sorted(_keys_at(model, location[:-1]))
     close = difflib.get_close_matches(str(location[-1]), known, 1)
-    return f"unknown key; did you mean {close[0]!r}?" if close else f"unknown key; known are {', '.join(known)}"
+    return (
+        f"unknown key; did you mean {close[0]!r}?" if close else f"unknown key; known are {', '.join(known)}"
+    )
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> Iterator[str]:
@@ -241,8 +259,8 @@ def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> Iterator[
     yield from model.model_fields
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for inner in getattr(annotation, "__args__", ()):
+    for inner in get_args(annotation):
         yield from _models_in(inner)

@@ -72,8 +72,8 @@ class PolicyTable(Table):
     """`[policy]`: what decides when nobody else does."""
 
     bundle: str = "shipped"
-    """Path of a bundle, relative to the site file; "shipped" is the one that comes with Stopline, "none" leaves
-    the junctions to their local plans and to operators."""
+    """Path of a bundle, relative to the site file; "shipped" is the one that comes with Stopline, "none"
+    leaves the junctions to their local plans and to operators."""
     trusted_keys: tuple[Path, ...] = ()
     """PEM files of public keys whose signature counts; by default the project's and the user's own."""
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.75

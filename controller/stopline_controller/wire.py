@@ -93,7 +93,9 @@ def plan_message(plan: SignalPlan) -> plan_pb2.SignalPlan:
             for group in plan.groups
         ],
         stages=[
-            plan_pb2.Stage(name=stage.name, protected_groups=stage.protected, permissive_groups=stage.permissive)
+            plan_pb2.Stage(
+                name=stage.name, protected_groups=stage.protected, permissive_groups=stage.permissive
+            )
             for stage in plan.stages
         ],
         intergreen=[plan_pb2.IntergreenRow(tenths=row) for row in plan.intergreen],

@@ -135,6 +135,6 @@ class ServeProcess:
     def _mine(self, serving: Path) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return json.loads(serving.read_text())["pid"] == self.process.pid
+            return bool(json.loads(serving.read_text())["pid"] == self.process.pid)
         except (OSError, ValueError):
             return False

@@ -53,7 +53,9 @@ def write_site(
     ]
     for name, body in cabinets.items():
         write_plan(folder / f"{name}.toml", (plans or {}).get(name) or replace(crossroads(), junction=name))
-        text.append(f"[[junction]]\nid = {json.dumps(name)}\nplan = \"{name}.toml\"\n[junction.cabinet]\n{body}")
+        text.append(
+            f'[[junction]]\nid = {json.dumps(name)}\nplan = "{name}.toml"\n[junction.cabinet]\n{body}'
+        )
     path = folder / "site.toml"
     path.write_text("\n".join(text) + "\n")
     return path

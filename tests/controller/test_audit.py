@@ -63,7 +63,7 @@ def test_a_disk_that_refuses_holds_nothing_up_and_loses_nothing(tmp_path: Path) 
     log = _filled(path, 3)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
-    log._connection.execute("PRAGMA busy_timeout = 0")  # noqa: SLF001  # do not wait for the blocker
+    log._connection.execute("PRAGMA busy_timeout = 0")  # do not wait for the blocker
     assert log.append([Entry("decision", 4)]) == [4]
     assert log.failing
     blocker.execute("ROLLBACK")

@@ -23,7 +23,9 @@ def test_generated_code_is_current(tmp_path: Path) -> None:
     pytest.importorskip("grpc_tools", reason="the generator is a developer tool")
     made = _generator().generate(tmp_path)  # type: ignore[attr-defined]  # loaded by path, proto/ is no package
     names = {path.name for path in made}
-    committed = {path.name for pattern in ("*_pb2*.py", "*_pb2*.pyi") for path in (PROTO / "stopline/v1").glob(pattern)}
+    committed = {
+        path.name for pattern in ("*_pb2*.py", "*_pb2*.pyi") for path in (PROTO / "stopline/v1").glob(pattern)
+    }
     assert names == committed
     for path in made:
         kept = PROTO / "stopline" / "v1" / path.name

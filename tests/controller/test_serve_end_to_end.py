@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -76,7 +76,9 @@ def _state(channel: grpc.Channel, junction: str) -> state_pb2.JunctionState:
 def test_health_says_serving_for_the_whole_and_for_each_service(channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     for service in ("", "stopline.v1.JunctionService", "stopline.v1.AuditService"):
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
+        answer = stub.Check(  # type: ignore[attr-defined]  # its stub package leaves it out
+            health_pb2.HealthCheckRequest(service=service)
+        )
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -84,7 +86,8 @@ def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     database = ProtoReflectionDescriptorDatabase(channel)
     names = {name for name in database.get_services() if name.startswith("stopline.v1.")}
     assert names == {
-        f"stopline.v1.{name}Service" for name in ("Audit", "Decision", "Junction", "Override", "Policy", "Priority")
+        f"stopline.v1.{name}Service"
+        for name in ("Audit", "Decision", "Junction", "Override", "Policy", "Priority")
     }
 
 
@@ -109,12 +112,12 @@ def test_states_stream_at_ten_a_second_of_the_clock(channel: grpc.Channel) -> No
     stream = stub.WatchState(junction_pb2.WatchStateRequest(junction_ids=["A"]))
     states = [next(stream).state for _ in range(31)]
     stream.cancel()
-    assert all(later.sequence > earlier.sequence for earlier, later in zip(states, states[1:], strict=False))
+    assert all(later.sequence > earlier.sequence for earlier, later in pairwise(states))
     assert 25 <= states[-1].time_tenths - states[0].time_tenths <= 60
     last = states[-1]
     assert last.cabinet_mode == state_pb2.CABINET_MODE_REMOTE
     assert last.source == state_pb2.SOURCE_POLICY
-    assert [standing.source for standing in last.stack][0] == state_pb2.SOURCE_CABINET
+    assert last.stack[0].source == state_pb2.SOURCE_CABINET
     assert len(last.stack) == 7 and sum(standing.in_force for standing in last.stack) == 1
     assert len(last.aspects) == 5 and len(last.readings) == 8 and len(last.earliest_change_tenths) == 3
 
@@ -187,8 +190,10 @@ def test_an_unknown_token_is_rejected_not_obeyed(channel: grpc.Channel) -> None:
     )
     assert answer.status == override_pb2.OVERRIDE_STATUS_REJECTED
     with pytest.raises(grpc.RpcError) as refused:
-        stub.AcquireLease(override_pb2.AcquireLeaseRequest(junction_id="A", operator="lee", ttl_s=20, reason="mine"))
-    assert "kim" in refused.value.details()
+        stub.AcquireLease(
+            override_pb2.AcquireLeaseRequest(junction_id="A", operator="lee", ttl_s=20, reason="mine")
+        )
+    assert "kim" in str(refused.value.details())
     stub.ReleaseLease(
         override_pb2.ReleaseLeaseRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
     )

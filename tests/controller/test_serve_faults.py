@@ -56,7 +56,9 @@ def test_kill_9_leaves_the_cabinets_on_their_local_plan_within_the_heartbeat_lim
 
 def test_a_stopped_process_loses_the_cabinets_and_regains_them(tmp_path: Path) -> None:
     with PlcBench("A", rate=RATE) as bench:
-        site = write_site(tmp_path, bench.tables(limit_s=LIMIT_S), controller=f"clock_rate = {RATE}", interval=1.0)
+        site = write_site(
+            tmp_path, bench.tables(limit_s=LIMIT_S), controller=f"clock_rate = {RATE}", interval=1.0
+        )
         with ServeProcess(site) as server:
             until(lambda: _remote(bench), 10, "remote")
             server.process.send_signal(signal.SIGSTOP)
@@ -80,7 +82,9 @@ def test_a_second_controller_does_not_get_the_cabinet(tmp_path: Path) -> None:
             with ServeProcess(sites[1]) as second, second.channel() as channel:
                 stub = junction_pb2_grpc.JunctionServiceStub(channel)
                 stream = stub.WatchState(junction_pb2.WatchStateRequest())
-                state = next(r.state for r in stream if any("leased by first" in alarm for alarm in r.state.alarms))
+                state = next(
+                    r.state for r in stream if any("leased by first" in alarm for alarm in r.state.alarms)
+                )
                 stream.cancel()
                 assert state.cabinet_online
             assert bench.cabinets["A"].state().owner == owner
@@ -90,9 +94,10 @@ def test_a_second_controller_does_not_get_the_cabinet(tmp_path: Path) -> None:
 def test_a_second_process_on_the_same_site_is_refused(tmp_path: Path) -> None:
     site = write_site(tmp_path)
     with ServeProcess(site) as first:
-        with first.log.open("ab") as log:
+        with first.log.open("ab") as log:  # its own log goes on beside ours
             second = subprocess.run(
                 [sys.executable, "-c", "from stopline_cli.main import app; app()", "serve", str(site)],
+                check=False,
                 stdout=log,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -23,7 +23,9 @@ def _problems(path: Path) -> dict[str, tuple[int, str]]:
 
 
 def _line_of(path: Path, text: str) -> int:
-    return next(number for number, line in enumerate(path.read_text().splitlines(), 1) if line.startswith(text))
+    return next(
+        number for number, line in enumerate(path.read_text().splitlines(), 1) if line.startswith(text)
+    )
 
 
 def _edit(path: Path, old: str, new: str) -> None:

@@ -20,7 +20,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
-    async def GetAudit(  # noqa: N802  # the name of the RPC
+    async def GetAudit(  # the name of the RPC
         self, request: audit_pb2.GetAuditRequest, context: Context
     ) -> AsyncIterator[audit_pb2.GetAuditResponse]:
         """Stream records."""
@@ -35,7 +35,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             following = page[-1].sequence + 1
             left = None if left is None else left - len(page)
 
-    async def VerifyAudit(  # noqa: N802
+    async def VerifyAudit(
         self, request: audit_pb2.VerifyAuditRequest, context: Context
     ) -> audit_pb2.VerifyAuditResponse:
         """Recompute the chain."""

@@ -28,7 +28,7 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
         self._statistics = statistics
         self._clock = clock
 
-    async def Decide(  # noqa: N802  # the name of the RPC
+    async def Decide(  # the name of the RPC
         self, request: decision_pb2.DecideRequest, context: Context
     ) -> decision_pb2.DecideResponse:
         """Decide once."""
@@ -37,7 +37,7 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
         except DecisionProblem as problem:
             await refuse(context, CODES[problem.kind], str(problem))
 
-    async def DecideStream(  # noqa: N802
+    async def DecideStream(
         self, request_iterator: AsyncIterator[decision_pb2.DecideStreamRequest], context: Context
     ) -> AsyncIterator[decision_pb2.DecideStreamResponse]:
         """Decide for every request of a stream."""
@@ -47,7 +47,7 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
             except DecisionProblem as problem:
                 await refuse(context, CODES[problem.kind], str(problem))
 
-    async def GetDecisionStatistics(  # noqa: N802
+    async def GetDecisionStatistics(
         self, request: decision_pb2.GetDecisionStatisticsRequest, context: Context
     ) -> decision_pb2.GetDecisionStatisticsResponse:
         """Report the loop's counters."""

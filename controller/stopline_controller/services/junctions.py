@@ -21,7 +21,7 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
         self._hub = hub
         self._plans = {name: wire.plan_message(control.plan) for name, control in controls.items()}
 
-    async def ListJunctions(  # noqa: N802  # the name of the RPC
+    async def ListJunctions(  # the name of the RPC
         self, request: junction_pb2.ListJunctionsRequest, context: Context
     ) -> junction_pb2.ListJunctionsResponse:
         """List the junctions."""
@@ -34,14 +34,14 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
             ]
         )
 
-    async def GetPlan(  # noqa: N802
+    async def GetPlan(
         self, request: junction_pb2.GetPlanRequest, context: Context
     ) -> junction_pb2.GetPlanResponse:
         """Return a plan."""
         name = await known_junction(context, request.junction_id, self._plans)
         return junction_pb2.GetPlanResponse(plan=self._plans[name])
 
-    async def WatchState(  # noqa: N802
+    async def WatchState(
         self, request: junction_pb2.WatchStateRequest, context: Context
     ) -> AsyncIterator[junction_pb2.WatchStateResponse]:
         """Stream states."""
@@ -49,16 +49,20 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
         async for snapshot in self._hub.watch(wanted, request.min_interval_ms / 1000):
             yield junction_pb2.WatchStateResponse(state=wire.state_message(snapshot))
 
-    async def Preview(  # noqa: N802
+    async def Preview(
         self, request: junction_pb2.PreviewRequest, context: Context
     ) -> junction_pb2.PreviewResponse:
         """Ask the guard, not the cabinet."""
         name = await known_junction(context, request.junction_id, self._plans)
         control, snapshot = self._controls[name], self._hub.latest.get(name)
         if not 0 <= request.stage < len(control.plan.stages):
-            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"junction {name} has no stage {request.stage}")
+            await refuse(
+                context, grpc.StatusCode.INVALID_ARGUMENT, f"junction {name} has no stage {request.stage}"
+            )
         if snapshot is None or snapshot.now is None:
-            await refuse(context, grpc.StatusCode.UNAVAILABLE, f"the cabinet of junction {name} does not answer")
+            await refuse(
+                context, grpc.StatusCode.UNAVAILABLE, f"the cabinet of junction {name} does not answer"
+            )
         state = snapshot.now.state
         verdict = control.guard.decide(state, request.stage)
         return junction_pb2.PreviewResponse(

@@ -23,18 +23,20 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
         self._clock = clock
         self._junctions = junctions
 
-    async def AcquireLease(  # noqa: N802  # the name of the RPC
+    async def AcquireLease(  # the name of the RPC
         self, request: override_pb2.AcquireLeaseRequest, context: Context
     ) -> override_pb2.AcquireLeaseResponse:
         """Take a junction over."""
         junction = await known_junction(context, request.junction_id, self._junctions)
         try:
-            lease = self._desk.acquire(junction, request.operator, request.ttl_s, request.reason, request.priority)
+            lease = self._desk.acquire(
+                junction, request.operator, request.ttl_s, request.reason, request.priority
+            )
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.AcquireLeaseResponse(lease=wire.lease_message(lease, self._clock.seconds()))
 
-    async def RenewLease(  # noqa: N802
+    async def RenewLease(
         self, request: override_pb2.RenewLeaseRequest, context: Context
     ) -> override_pb2.RenewLeaseResponse:
         """Extend a lease."""
@@ -44,7 +46,7 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.RenewLeaseResponse(lease=wire.lease_message(lease, self._clock.seconds()))
 
-    async def ReleaseLease(  # noqa: N802
+    async def ReleaseLease(
         self, request: override_pb2.ReleaseLeaseRequest, context: Context
     ) -> override_pb2.ReleaseLeaseResponse:
         """End a lease."""
@@ -54,7 +56,7 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.ReleaseLeaseResponse()
 
-    async def ListLeases(  # noqa: N802
+    async def ListLeases(
         self, request: override_pb2.ListLeasesRequest, context: Context
     ) -> override_pb2.ListLeasesResponse:
         """List the leases in force."""
@@ -67,13 +69,15 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
             ]
         )
 
-    async def Override(  # noqa: N802
+    async def Override(
         self, request: override_pb2.OverrideRequest, context: Context
     ) -> override_pb2.OverrideResponse:
         """Place or remove an override."""
         verb = request.WhichOneof("verb")
         if verb is None:
-            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "say what to do: hold, go_to_stage or release")
+            await refuse(
+                context, grpc.StatusCode.INVALID_ARGUMENT, "say what to do: hold, go_to_stage or release"
+            )
         answer = self._desk.override(
             request.lease_id,
             request.fencing_token,

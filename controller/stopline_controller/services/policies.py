@@ -15,7 +15,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     def __init__(self, host: PolicyHost | None) -> None:
         self._host = host
 
-    async def GetPolicy(  # noqa: N802  # the name of the RPC
+    async def GetPolicy(  # the name of the RPC
         self, request: policy_pb2.GetPolicyRequest, context: Context
     ) -> policy_pb2.GetPolicyResponse:
         """The active policy."""

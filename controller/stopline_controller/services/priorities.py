@@ -23,7 +23,7 @@ class PriorityServicer(priority_pb2_grpc.PriorityServiceServicer):
         self._clock = clock
         self._known: dict[tuple[str, str], State] = {}
 
-    async def Report(  # noqa: N802  # the name of the RPC
+    async def Report(  # the name of the RPC
         self, request_iterator: AsyncIterator[priority_pb2.ReportRequest], context: Context
     ) -> AsyncIterator[priority_pb2.ReportResponse]:
         """Answer every report; a stream that ends leaves its requests to the report timeout."""
@@ -31,9 +31,13 @@ class PriorityServicer(priority_pb2_grpc.PriorityServiceServicer):
             try:
                 report = wire.report_from(request)
             except KeyError:
-                await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "say the vehicle's class: fire, ambulance...")
+                await refuse(
+                    context, grpc.StatusCode.INVALID_ARGUMENT, "say the vehicle's class: fire, ambulance..."
+                )
             if not report.vehicle:
-                await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "a report needs the vehicle's identifier")
+                await refuse(
+                    context, grpc.StatusCode.INVALID_ARGUMENT, "a report needs the vehicle's identifier"
+                )
             progress = self._book.report(report)
             self._note_changes(report.vehicle, progress)
             yield priority_pb2.ReportResponse(
@@ -56,7 +60,12 @@ class PriorityServicer(priority_pb2_grpc.PriorityServiceServicer):
                     self._clock.tenths(),
                     item.junction,
                     vehicle,
-                    {"state": str(item.state), "stage": item.stage, "eta_s": round(item.eta_s, 1), "why": item.reason},
+                    {
+                        "state": str(item.state),
+                        "stage": item.stage,
+                        "eta_s": round(item.eta_s, 1),
+                        "why": item.reason,
+                    },
                 )
                 for item in changed
             ]

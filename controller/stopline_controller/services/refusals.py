@@ -20,6 +20,8 @@ async def known_junction(context: Context, junction: str, known: Container[str])
     """The junction, if this controller has it; NOT_FOUND otherwise."""
     if junction not in known:
         await refuse(
-            context, grpc.StatusCode.NOT_FOUND, f"no junction {junction!r} here; ListJunctions names those there are"
+            context,
+            grpc.StatusCode.NOT_FOUND,
+            f"no junction {junction!r} here; ListJunctions names those there are",
         )
     return junction
