@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import Program
-from stopline_mmu import Monitor, lamps_from_letters
 from stopline_signals.detectors import DetectorReading, calls_from
 from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.guard import Guard, Verdict
@@ -32,12 +32,13 @@ class SimJunction:
     when a lamp is due to change, which equals waking it every tenth.
     """
 
-    def __init__(self, plan: SignalPlan, program: Program, monitor: Monitor) -> None:
+    def __init__(self, plan: SignalPlan, program: Program, watch: LampWatch) -> None:
         """`program` gives the number of links and which permissive heads are stop-then-go arrows."""
         self.plan = plan.rounded_up(SECOND)
         self.engine = Engine(self.plan)
         self.guard = Guard(self.engine)
-        self.monitor = monitor
+        self.monitor = watch.monitor
+        self._watch = watch
         self.readings: tuple[DetectorReading, ...] = ()
         self.calls = 0
         self._letters = _letters(plan, program)
@@ -110,7 +111,7 @@ class SimJunction:
 
     def watch(self, now: int, letters: str) -> int:
         """Show the monitor what the lamps show; returns the number of new violations."""
-        return len(self.monitor.observe(now * SECOND, lamps_from_letters(letters)))
+        return self._watch.observe(now, letters)
 
     def _latch(self, readings: tuple[DetectorReading, ...]) -> tuple[DetectorReading, ...]:
         if not self._buttons:

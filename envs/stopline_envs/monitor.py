@@ -1,6 +1,6 @@
 """The conflict monitor's card for one signal, from the network's right of way alone.
 
-One channel per link. Nothing here comes from the signal plan or from the code that computes its clearances,
+Nothing here comes from the signal plan or from the code that computes its clearances,
 so that each is a check on the other: yellow by a table over speed, clearance by the straight lines from stop
 line to exit and where they cross. The card's times are lower bounds.
 """
@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from stopline_envs.plans.movements import Movement, SignalMovements
-from stopline_envs.plans.net import Network, Point
-from stopline_mmu import Card, Channel
+from stopline_envs.plans.net import Network, Point, Program
+from stopline_mmu import Card, Channel, Lamp, Monitor, lamps_from_letters
 from stopline_signals.plan import GroupKind
 
 YELLOW_BY_SPEED = ((12.6, 30), (14.0, 32), (16.7, 37), (19.5, 42), (22.3, 46), (math.inf, 50))
@@ -27,19 +27,44 @@ HEAD_ON_DEGREES = 140.0
 """Two approaches that meet at a wider angle than this face each other."""
 
 
-def card_of(network: Network, signal: SignalMovements, links: int) -> Card:
-    """A card with `links` channels; pairs that do not cross are compatible."""
-    at: list[list[int]] = [[] for _ in range(links)]
-    for index, movement in enumerate(signal.movements):
-        for link in movement.links:
-            at[link].append(index)
-    foes = {pair: found for pair in _pairs(links) if (found := _foes(signal, at, *pair))}
+class LampWatch:
+    """A conflict monitor on one signal of the simulation.
+
+    Links that the network itself never tells apart (same approach, same foes, always the same lamp in its own
+    program) share a channel; if they ever show different lamps, the channel shows a double indication.
+    """
+
+    def __init__(self, network: Network, signal: SignalMovements, program: Program) -> None:
+        """Program the card from the network's right of way; `program` only says which links go together."""
+        self._channels = _channels(signal, program)
+        self.monitor = Monitor(card_of(network, signal, self._channels))
+        self._seen: dict[str, tuple[Lamp, ...]] = {}
+
+    def observe(self, now: int, letters: str) -> int:
+        """Judge the lamps shown from `now` (s) on; how many new violations there are."""
+        lamps = self._seen.get(letters)
+        if lamps is None:
+            each = lamps_from_letters(letters)
+            lamps = self._seen[letters] = tuple(
+                _common([each[link] for link in links]) for links in self._channels
+            )
+        return len(self.monitor.observe(now * 10, lamps))
+
+
+def card_of(network: Network, signal: SignalMovements, channels: Sequence[Sequence[int]]) -> Card:
+    """A card with one channel per tuple of links; pairs that do not cross are compatible."""
+    at = [
+        [index for index, movement in enumerate(signal.movements) if set(movement.links) & set(links)]
+        for links in channels
+    ]
+    foes = {pair: found for pair in _pairs(len(channels)) if (found := _foes(signal, at, *pair))}
     waits = signal.gives_way
     return Card(
         channels=tuple(
-            _channel(network, link, [signal.movements[i] for i in at[link]]) for link in range(links)
+            _channel(network, links, [signal.movements[i] for i in at[number]])
+            for number, links in enumerate(channels)
         ),
-        compatible=frozenset(pair for pair in _pairs(links) if pair not in foes),
+        compatible=frozenset(pair for pair in _pairs(len(channels)) if pair not in foes),
         yields=frozenset(pair for pair, found in foes.items() if all(waits[i][j] for i, j in found)),
         oncoming=frozenset(pair for pair, found in foes.items() if _turns_across(network, signal, found)),
         clearance={
@@ -47,6 +72,22 @@ def card_of(network: Network, signal: SignalMovements, links: int) -> Card:
             for pair, found in foes.items()
         },
     )
+
+
+def _channels(signal: SignalMovements, program: Program) -> tuple[tuple[int, ...], ...]:
+    """Links that share a channel; every link of the state has one."""
+    alike: dict[object, list[int]] = {}
+    for link in range(len(program.phases[0].state)):
+        own = [index for index, movement in enumerate(signal.movements) if link in movement.links]
+        rows = tuple((signal.foes[index], signal.gives_way[index]) for index in own)
+        approaches = tuple(sorted({signal.movements[index].approach for index in own}))
+        column = "".join(phase.state[link] for phase in program.phases)
+        alike.setdefault((approaches, rows, column) if own else link, []).append(link)
+    return tuple(tuple(links) for links in alike.values())
+
+
+def _common(lamps: Sequence[Lamp]) -> Lamp:
+    return lamps[0] if len(set(lamps)) == 1 else Lamp.DUAL
 
 
 def _pairs(links: int) -> Iterator[tuple[int, int]]:
@@ -76,7 +117,8 @@ def _heading(network: Network, movement: Movement) -> float:
     return math.atan2(by - ay, bx - ax)
 
 
-def _channel(network: Network, link: int, movements: Sequence[Movement]) -> Channel:
+def _channel(network: Network, links: Sequence[int], movements: Sequence[Movement]) -> Channel:
+    link = "+".join(map(str, links))
     drivers = [m for m in movements if m.kind is not GroupKind.PEDESTRIAN]
     names = "+".join(dict.fromkeys(movement.approach for movement in movements))
     if movements and not drivers:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from stopline_envs.junction import JunctionView, SimJunction
 from stopline_envs.metrics import TripMetrics
-from stopline_envs.monitor import card_of
+from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import PlanSet, read_plans
 from stopline_envs.scenario import Scenario
 from stopline_envs.sensing import Sensors, Traffic
 from stopline_envs.simulation import SumoSimulation, libsumo_module
-from stopline_mmu import Monitor, lamps_from_letters
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.plan import SignalPlan
 
@@ -33,8 +32,12 @@ class NetworkRun:
         trips: bool = False,
         extra_files: Sequence[Path] = (),
         options: Sequence[str] = (),
+        leaving: bool = False,
     ) -> None:
-        """Read the plans; SUMO starts in `reset`. `trips` makes `metrics()` available."""
+        """Read the plans; SUMO starts in `reset`.
+
+        `trips` makes `metrics()` available, `leaving` counts the vehicles past the junctions too.
+        """
         self.scenario = scenario
         self.plan_set = plans_of(scenario)
         self.names = (
@@ -44,6 +47,7 @@ class NetworkRun:
         self._trips = trips
         self._extra = tuple(extra_files)
         self._options = tuple(options)
+        self._leaving = leaving
         self._junctions = [self._junction(name) for name in self.names]
         self._shown: list[str] = []
         self._sensors: Sensors | None = None
@@ -83,7 +87,7 @@ class NetworkRun:
         )
         simulation.start()
         self._simulation = simulation
-        self._sensors = Sensors(self.plan_set, self.names, libsumo_module())
+        self._sensors = Sensors(self.plan_set, self.names, libsumo_module(), leaving=self._leaving)
         self.violations = 0
         self._shown = [""] * len(self._junctions)
         for junction in self._junctions:
@@ -96,7 +100,7 @@ class NetworkRun:
         return [junction.view() for junction in self._junctions]
 
     def program_stages(self) -> list[int]:
-        """The stages the junctions' own fixed programs ask for now; the stage in force where there is none."""
+        """The stages the junctions' fixed programs ask for now; where there is none, the stage in force."""
         return [junction.program_stage() for junction in self._junctions]
 
     def advance(
@@ -104,8 +108,8 @@ class NetworkRun:
     ) -> list[tuple[Traffic, ...]]:
         """Ask each junction for a stage and run on; stops at the scenario's end.
 
-        Detectors are read at the end, and every `look_every` seconds if that is not 0. Returns the traffic
-        seen at each of those looks, one entry per junction.
+        Detectors are read at the end. Returns the traffic seen then, and before that every `look_every`
+        seconds if that is not 0, one entry per junction.
         """
         simulation = self._running()
         for junction, stage in zip(self._junctions, stages, strict=True):
@@ -115,9 +119,11 @@ class NetworkRun:
         for second in range(1, end - simulation.now + 1):
             self._show(simulation)
             simulation.step()
-            if simulation.now == end or (look_every and second % look_every == 0):
+            if simulation.now == end:
                 self._look()
                 seen.append(tuple(self._traffic))
+            elif look_every and second % look_every == 0:
+                seen.append(tuple(self._glance()))
         return seen
 
     def metrics(self) -> TripMetrics:
@@ -130,10 +136,9 @@ class NetworkRun:
             self._simulation.close()
 
     def _junction(self, name: str) -> SimJunction:
-        program = self.plan_set.programs[name]
-        links = len(program.phases[0].state)
-        card = card_of(self.plan_set.network, self.plan_set.movements[name], links)
-        return SimJunction(self.plan_set.plans[name], program, Monitor(card))
+        return SimJunction(
+            self.plan_set.plans[name], self.plan_set.programs[name], watch_of(self.plan_set, name)
+        )
 
     def _show(self, simulation: SumoSimulation) -> None:
         now = simulation.now
@@ -147,13 +152,18 @@ class NetworkRun:
                     # The monitor judges what SUMO shows, not what it was told to show.
                     self.violations += junction.watch(now, simulation.lamps(name))
 
+    def _glance(self) -> list[Traffic]:
+        """The traffic now; detectors are not read."""
+        assert self._sensors is not None
+        return self._sensors.look().traffic
+
     def _look(self) -> None:
         simulation = self._running()
         assert self._sensors is not None
         snapshot = self._sensors.look()
-        self._traffic = [snapshot.traffic[name] for name in self.names]
-        for name, junction in zip(self.names, self._junctions, strict=True):
-            junction.sense(simulation.now, snapshot.readings[name])
+        self._traffic = snapshot.traffic
+        for junction, readings in zip(self._junctions, snapshot.readings, strict=True):
+            junction.sense(simulation.now, readings)
 
     def _running(self) -> SumoSimulation:
         if self._simulation is None:
@@ -174,21 +184,22 @@ class ProgramRun:
     def run(self, seed: int) -> TripMetrics:
         """Run the whole scenario under the network's programs."""
         simulation = SumoSimulation(self.scenario, seed, trips=True, extra_files=self._extra)
-        monitors = {name: self._monitor(name) for name in self.plan_set.plans}
+        watches = {name: watch_of(self.plan_set, name) for name in self.plan_set.plans}
         simulation.start()
+        self.violations = 0
         try:
             while simulation.now < self.scenario.end:
                 simulation.step()
-                for name, monitor in monitors.items():
-                    monitor.observe(simulation.now * 10, lamps_from_letters(simulation.lamps(name)))
+                for name, watch in watches.items():
+                    self.violations += watch.observe(simulation.now, simulation.lamps(name))
             return simulation.metrics()
         finally:
             simulation.close()
-            self.violations = sum(monitor.total for monitor in monitors.values())
 
-    def _monitor(self, name: str) -> Monitor:
-        links = len(self.plan_set.programs[name].phases[0].state)
-        return Monitor(card_of(self.plan_set.network, self.plan_set.movements[name], links))
+
+def watch_of(plan_set: PlanSet, name: str) -> LampWatch:
+    """A conflict monitor for one signal of a network."""
+    return LampWatch(plan_set.network, plan_set.movements[name], plan_set.programs[name])
 
 
 def plans_of(scenario: Scenario) -> PlanSet:

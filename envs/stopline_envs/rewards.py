@@ -13,15 +13,28 @@ from stopline_signals.errors import ScenarioError
 
 RewardFunction = Callable[[Sequence[Traffic]], float]
 
+
 SCALE = 10.0
 """Vehicles standing still around a junction that make a reward of -1."""
 
 _rewards: dict[str, RewardFunction] = {}
+_with_leaving: set[str] = set()
 
 
-def register_reward(name: str, function: RewardFunction) -> None:
-    """Make a reward available under a name; an existing name is replaced."""
+def register_reward(name: str, function: RewardFunction, *, leaving: bool = False) -> None:
+    """Make a reward available under a name; an existing name is replaced.
+
+    `leaving` says that it uses `Traffic.leaving`, which costs more looks and is otherwise not counted.
+    """
     _rewards[name] = function
+    _with_leaving.discard(name)
+    if leaving:
+        _with_leaving.add(name)
+
+
+def counts_leaving(name: str) -> bool:
+    """Whether the reward of that name needs the vehicles past the junction counted."""
+    return name in _with_leaving
 
 
 def reward_function(name: str) -> RewardFunction:
@@ -59,4 +72,4 @@ def _mean(values: list[float]) -> float:
 register_reward("slowness", slowness)
 register_reward("delay", slowness)
 register_reward("queue", queue)
-register_reward("pressure", pressure)
+register_reward("pressure", pressure, leaving=True)

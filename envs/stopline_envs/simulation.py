@@ -39,7 +39,7 @@ class SumoSimulation:
         extra_files: Sequence[Path] = (),
         options: Sequence[str] = (),
     ) -> None:
-        """Prepare a run; `extra_files` load beside the scenario's routes, `options` go to SUMO as they are."""
+        """Prepare a run; `extra_files` load beside the scenario's routes, `options` go to SUMO as is."""
         self.scenario = scenario
         self.seed = seed
         self.now = scenario.begin

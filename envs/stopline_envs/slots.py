@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stopline_envs.junction import JunctionView
 from stopline_envs.network import NetworkRun
-from stopline_envs.rewards import reward_function
+from stopline_envs.rewards import counts_leaving, reward_function
 from stopline_envs.scenario import Scenario
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
 
@@ -23,12 +23,13 @@ Masks = NDArray[np.bool_]
 class SlotSettings:
     """How slots see, decide and are rewarded; seconds.
 
-    `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end).
+    `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
+    look costs about a tenth of the second it looks at.
     """
 
     decision_interval: int = 5
     reward: str = "slowness"
-    reward_every: int = 1
+    reward_every: int = 0
     max_groups: int = MAX_GROUPS
     max_stages: int = MAX_STAGES
     signals: tuple[str, ...] | None = None
@@ -43,7 +44,11 @@ class SlotRun:
         """Prepare; SUMO starts in `reset`."""
         self.settings = settings
         self.run = NetworkRun(
-            scenario, signals=settings.signals, trips=settings.trips, options=settings.options
+            scenario,
+            signals=settings.signals,
+            trips=settings.trips,
+            options=settings.options,
+            leaving=counts_leaving(settings.reward),
         )
         self.names = self.run.names
         self._encoders = [

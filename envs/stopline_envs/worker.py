@@ -179,8 +179,8 @@ class _Episodes:
         self._run = SlotRun(scenario, self._settings)
         if len(self._run.names) != self._slots:
             raise ScenarioError(
-                f"scenario {scenario.name} has {len(self._run.names)} signals, the worker {self._slots} slots; "
-                "give a source of networks with exactly that many, or name the signals in SlotSettings"
+                f"scenario {scenario.name} has {len(self._run.names)} signals, the worker {self._slots} "
+                "slots; give a source of networks with exactly that many, or name the signals in SlotSettings"
             )
         self._return = np.zeros(self._slots)
         self._length = 0

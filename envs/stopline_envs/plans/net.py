@@ -16,7 +16,41 @@ DEFAULT_LANE_WIDTH = 3.2
 CROSSING_WIDTH = 4.0
 
 CLASSES = frozenset(
-    ["private", "emergency", "authority", "army", "vip", "pedestrian", "passenger", "hov", "taxi", "bus", "coach", "delivery", "truck", "trailer", "motorcycle", "moped", "bicycle", "evehicle", "tram", "rail_urban", "rail", "rail_electric", "rail_fast", "ship", "container", "cable_car", "subway", "aircraft", "wheelchair", "scooter", "drone", "custom1", "custom2"]
+    [
+        "private",
+        "emergency",
+        "authority",
+        "army",
+        "vip",
+        "pedestrian",
+        "passenger",
+        "hov",
+        "taxi",
+        "bus",
+        "coach",
+        "delivery",
+        "truck",
+        "trailer",
+        "motorcycle",
+        "moped",
+        "bicycle",
+        "evehicle",
+        "tram",
+        "rail_urban",
+        "rail",
+        "rail_electric",
+        "rail_fast",
+        "ship",
+        "container",
+        "cable_car",
+        "subway",
+        "aircraft",
+        "wheelchair",
+        "scooter",
+        "drone",
+        "custom1",
+        "custom2",
+    ]
 )
 """SUMO's vehicle classes; a lane that forbids some lets in the others."""
 
