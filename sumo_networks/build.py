@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sumo_networks import arterial
+from sumo_networks import arterial, single
 
-BUILDERS: dict[str, Callable[[Path, Path], None]] = {"arterial": arterial.build}
+BUILDERS: dict[str, Callable[[Path, Path], None]] = {"arterial": arterial.build, "single": single.build}
 
 
 def build(name: str, out: Path) -> None:

@@ -58,8 +58,12 @@ class Streets:
         self.edges += [*rows, "    </edge>"]
 
     def connect(self, source: str, target: str, lane: int, target_lane: int) -> None:
-        """Lane to lane; lane 0 is the sidewalk, so vehicles use 1 and up."""
-        row = {"from": source, "to": target, "fromLane": lane, "toLane": target_lane}
+        """Lane to lane; lane 0 is the sidewalk, so vehicles use 1 and up.
+
+        Nobody waits inside the junction (contPos 0): a turn caught there by the end of its green blocks all others,
+        a lock that SUMO does not solve without teleporting.
+        """
+        row = {"from": source, "to": target, "fromLane": lane, "toLane": target_lane, "contPos": 0}
         self.connections.append(f"    <connection {_attributes(row)}/>")
 
     def crossing(self, node: str, edges: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from stopline_envs.generate.sumo_tools import run_script
 from sumo_networks.streets import CLOCKWISE, Arm, write_xml
 
 YELLOW = 4  # ITE for 50 km/h is 3.3 s; SUMO steps whole seconds.
-RED = 2
+RED = 3  # 24 to 31 m between stop line and far edge, and a car's length, at 50 km/h
 CHANGE = YELLOW + RED
 WALK = 7
 WALKING_SPEED = 1.07  # m/s, 3.5 ft/s

@@ -17,10 +17,10 @@ TYPES = (
     '        <vType id="car" vClass="passenger" length="4.6" speedFactor="normc(1,0.1,0.75,1.25)" probability="0.90"/>',
     '        <vType id="van" vClass="delivery" length="6.2" accel="2.0" speedFactor="normc(0.97,0.08,0.75,1.2)"'
     ' probability="0.06"/>',
-    '        <vType id="truck" vClass="truck" length="9.5" accel="1.3" speedFactor="normc(0.93,0.05,0.8,1.05)"'
+    '        <vType id="truck" vClass="truck" length="8.5" accel="1.6" speedFactor="normc(0.93,0.05,0.8,1.05)"'
     ' probability="0.04"/>',
     "    </vTypeDistribution>",
-    '    <vType id="bus" vClass="bus" length="12" accel="1.2" speedFactor="normc(0.95,0.05,0.85,1.05)"/>',
+    '    <vType id="bus" vClass="bus" length="12" accel="1.5" speedFactor="normc(0.95,0.05,0.85,1.05)"/>',
     '    <vType id="walker" vClass="pedestrian" speedFactor="normc(0.95,0.12,0.7,1.3)"/>',
 )
 EMERGENCY_TYPE = (

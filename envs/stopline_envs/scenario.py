@@ -16,7 +16,18 @@ from stopline_envs.registry import FOREIGN, data_root, foreign_home
 from stopline_signals.errors import ScenarioError
 
 _REQUIRED = ("name", "net", "begin", "end")
-_KNOWN = {*_REQUIRED, "title", "routes", "additional", "warmup", "step", "windows", "emergency", "notes", "licence"}
+_KNOWN = {
+    *_REQUIRED,
+    "title",
+    "routes",
+    "additional",
+    "warmup",
+    "step",
+    "windows",
+    "emergency",
+    "notes",
+    "licence",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +121,9 @@ def load_scenario(name: str | Path) -> Scenario:
     if text in FOREIGN:
         return _foreign(text)
     known = ", ".join(list_scenarios())
-    raise ScenarioError(f"unknown scenario {text!r}; known: {known}; or give the path of a scenario .toml file")
+    raise ScenarioError(
+        f"unknown scenario {text!r}; known: {known}; or give the path of a scenario .toml file"
+    )
 
 
 def scenario_from_files(
@@ -202,7 +215,9 @@ def _check_keys(path: Path, table: dict[str, Any]) -> None:
         )
     for key in ("routes", "additional"):
         value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
+        if not isinstance(value, list) or not all(
+            isinstance(item, str) for item in cast("list[object]", value)
+        ):
             raise ScenarioError(f"scenario file {path}: {key} must be a list of file names")
 
 
