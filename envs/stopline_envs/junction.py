@@ -41,7 +41,7 @@ class SimJunction:
         self._watch = watch
         self.readings: tuple[DetectorReading, ...] = ()
         self.calls = 0
-        self._letters = _letters(plan, program)
+        self._letters = lamp_letters(plan, program)
         self._blank = ["r"] * len(program.phases[0].state)
         self._shown: dict[tuple[int, ...], str] = {}
         self._buttons = tuple(
@@ -137,7 +137,7 @@ class SimJunction:
         return letters
 
 
-def _letters(plan: SignalPlan, program: Program) -> tuple[str, ...]:
+def lamp_letters(plan: SignalPlan, program: Program) -> tuple[str, ...]:
     """Per group the letters of red, yellow, permissive and green.
 
     SUMO has no pedestrian clearance lamp: nobody may start, so it is red. A head that the program only ever
