@@ -7,23 +7,21 @@ slots.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from stopline_envs.scenario import Scenario
-from stopline_envs.slots import Masks, SlotSettings
-from stopline_envs.worker import Worker
+from stopline_envs.episodes import Episodes, ScenarioSource, Stepped
+from stopline_envs.helper import Helper
+from stopline_envs.slots import Masks, Observations, SlotSettings
 from stopline_signals.errors import ScenarioError
 from stopline_signals.observation import ObservationLayout
 
-ScenarioSource: TypeAlias = Scenario | Callable[[int], Scenario]
-"""A scenario for every episode, or a picklable function from an episode's seed to its scenario."""
+__all__ = ["ScenarioSource", "SlotSettings", "SlotVecEnv"]
 
 
 class SlotVecEnv(VecEnv):
@@ -50,23 +48,22 @@ class SlotVecEnv(VecEnv):
         layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
         self.slots = slots
         self.render_mode = None
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  SB3 leaves its spaces unparametrised
             workers * slots,
             spaces.Box(-np.inf, np.inf, (layout.size,), np.float32),
             spaces.Discrete(self.settings.max_stages),
         )
         self._masks: Masks = np.ones((workers * slots, self.settings.max_stages), dtype=np.bool_)
-        context = multiprocessing.get_context("spawn")
         self._workers = [
-            Worker(context, source, slots, self.settings, seed, number) for number in range(workers)
+            Helper(f"worker {number}", Episodes, source, slots, self.settings, seed, number)
+            for number in range(workers)
         ]
-        self._waiting = False
 
-    def reset(self) -> VecEnvObs:
+    def reset(self) -> Observations:
         """Start a new episode in every worker."""
-        for worker, options in zip(self._workers, self._per_worker(self._seeds), strict=True):
-            worker.send("reset", next((seed for seed in options if seed is not None), None))
-        answers = [worker.receive() for worker in self._workers]
+        for worker, seeds in zip(self._workers, self._per_worker(self._seeds), strict=True):
+            worker.send("reset", next((seed for seed in seeds if seed is not None), None))
+        answers: list[tuple[Observations, Masks]] = [worker.receive() for worker in self._workers]
         self._reset_seeds()
         self._reset_options()
         self.reset_infos = [{} for _ in range(self.num_envs)]
@@ -77,12 +74,10 @@ class SlotVecEnv(VecEnv):
         """Send each slot its stage."""
         for worker, stages in zip(self._workers, self._per_worker(actions), strict=True):
             worker.send("step", [int(stage) for stage in stages])
-        self._waiting = True
 
-    def step_wait(self) -> VecEnvStepReturn:
+    def step_wait(self) -> tuple[Observations, NDArray[np.float32], Masks, list[dict[str, Any]]]:
         """One decision of every slot; at an episode's end the observation is the next episode's first."""
-        answers = [worker.receive() for worker in self._workers]
-        self._waiting = False
+        answers: list[Stepped] = [worker.receive() for worker in self._workers]
         self._masks = np.concatenate([answer.masks for answer in answers])
         return (
             np.concatenate([answer.observations for answer in answers]),

@@ -121,6 +121,7 @@ def _sample(shape: tuple[Point, ...]) -> tuple[Points, Points]:
     corners = np.asarray(shape, dtype=np.float64)
     steps = np.hypot(*np.diff(corners, axis=0).T)
     at = np.concatenate(([0.0], np.cumsum(steps)))
-    along = np.linspace(0.0, at[-1], max(2, int(at[-1] / SAMPLE_M) + 2))
-    points = np.column_stack((np.interp(along, at, corners[:, 0]), np.interp(along, at, corners[:, 1])))
+    count = max(2, int(at[-1] / SAMPLE_M) + 2)
+    along: Points = np.arange(count, dtype=np.float64) * (float(at[-1]) / (count - 1))
+    points: Points = np.stack([np.interp(along, at, corners[:, axis]) for axis in (0, 1)], axis=1)
     return points, along
