@@ -12,8 +12,8 @@ from stopline_controller.arbiter import Arbiter, Ruling
 from stopline_controller.sources import CABINET_DECIDES, Proposal, Source
 from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import calls_from, groups_without_sensor
-from stopline_signals.engine import Engine, EngineState
-from stopline_signals.guard import Guard, Verdict
+from stopline_signals.engine import KEEP, Engine, EngineState
+from stopline_signals.guard import Guard, Reason, Verdict
 from stopline_signals.plan import SignalPlan
 
 NEVER = -1
@@ -103,7 +103,8 @@ class JunctionControl:
         self.policy = proposal
         present = self.now.state.now
         following = self._next_decision + self._interval
-        self._next_decision = following if following > present else present + self._interval
+        on_time = self._next_decision != NEVER and following > present
+        self._next_decision = following if on_time else present + self._interval
 
     def rule(
         self, seen: CabinetState, proposals: Iterable[Proposal], withheld: Mapping[Source, str], fresh: bool
@@ -117,15 +118,26 @@ class JunctionControl:
             action = Action.RELEASE if self._last_ask else Action.NOTHING
             self._last_ask = None
             return Step(action, ruling, Verdict(state.stage, None))
-        verdict = self.guard.decide(state, winner.stage)
+        verdict = self._judge(state, winner.stage)
+        if not 0 <= verdict.stage < len(self.plan.stages):
+            # All red, at start-up or after flash: the cabinet leaves it by itself.
+            return Step(Action.NOTHING, ruling, verdict)
         return Step(self._action(winner, verdict, state.now, fresh), ruling, verdict)
+
+    def _judge(self, state: EngineState, stage: int) -> Verdict:
+        """The guard's verdict; the engine's all red, one past the last stage, is nothing to ask a cabinet for."""
+        if stage < len(self.plan.stages):
+            return self.guard.decide(state, stage)
+        return self.guard.decide(state, KEEP)._replace(reason=Reason.UNKNOWN_STAGE)
 
     def _action(self, winner: Proposal, verdict: Verdict, present: int, fresh: bool) -> Action:
         ask = (verdict.stage, winner.source, winner.holder)
         new = ask != self._last_ask
         if winner.source is Source.POLICY and not fresh:
-            # Control came back to the policy between two decisions: it decides anew at the next tick.
-            if new:
+            # Control came back to the policy, or the guard moves on without it: it decides at the next tick.
+            if new and (
+                verdict.reason is not None or self._last_ask is None or ask[1:] != self._last_ask[1:]
+            ):
                 self._next_decision = present
             return Action.NOTHING
         if not new and not fresh and present - self._asked_at < self._interval:

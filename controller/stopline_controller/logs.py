@@ -10,8 +10,11 @@ import structlog
 def configure_logs(stream: TextIO, *, as_json: bool | None = None) -> None:
     """Send all logs to `stream`; `as_json` None means JSON unless it is a terminal."""
     machine = not stream.isatty() if as_json is None else as_json
+    # Plain tracebacks: the pretty ones print every variable, and take longer than a cabinet waits.
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if machine
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     tracebacks = [structlog.processors.format_exc_info] if machine else []
     structlog.configure(
@@ -23,5 +26,4 @@ def configure_logs(stream: TextIO, *, as_json: bool | None = None) -> None:
             renderer,
         ],
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
     )

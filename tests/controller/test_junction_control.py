@@ -1,0 +1,143 @@
+"""One junction's control against a real cabinet core: whoever asks, only what is legal reaches the cabinet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopline_cabinets.fake import FakeStreet
+from stopline_cabinets.words import Mode, PlanCommand, PlanRow, Result, following, stage_minimum
+from stopline_controller.arbiter import Arbiter
+from stopline_controller.junction import Action, JunctionControl
+from stopline_controller.sources import Proposal, Source
+from stopline_hil.cards import card_from_plan
+from stopline_hil.example import crossroads
+from stopline_mmu import Lamp, Monitor
+from stopline_signals.detectors import NOTHING, DetectorReading
+
+PLAN = replace(crossroads(), junction="A")
+OWNER = 7
+
+
+class Kerb:
+    """A cabinet core, a conflict monitor on its lamps, and one junction's control, in lock step."""
+
+    def __init__(self) -> None:
+        self.street = FakeStreet(PLAN)
+        self.monitor = Monitor(card_from_plan(PLAN))
+        self.control = JunctionControl(PLAN, Arbiter(), 50)
+        self.asked: list[tuple[int, int, Source]] = []
+        self.released = 0
+        assert self.street.core.claim(OWNER, "test", 100, 1, 0)
+        self.run(31)
+
+    def run(self, tenths: int) -> None:
+        for _ in range(tenths):
+            self.street.run(1)
+            self.street.core.beat(OWNER, self.street.now, self.street.now)
+            self.monitor.observe(self.street.now, tuple(Lamp(aspect) for aspect in self.street.core.aspects))
+
+    def tick(self, *proposals: Proposal, policy: Proposal | None = None) -> Action:
+        seen = self.street.core.state(self.street.now)
+        self.control.observe(seen)
+        fresh = self.control.decision_due
+        if fresh:
+            self.control.decided(policy)
+        step = self.control.rule(seen, proposals, {}, fresh)
+        if step.action is Action.ASK:
+            stage = step.verdict.stage
+            assert seen.legal >> stage & 1, f"asked for stage {stage} the cabinet would not take up"
+            row = PlanRow(stage, stage_minimum(PLAN, stage), 300)
+            command = PlanCommand(following(self.street.core.accepted_seq), (row,), 150)
+            assert self.street.core.submit(command, OWNER, 0, self.street.now) is Result.ACCEPTED
+            self.asked.append((self.street.now, stage, step.ruling.winner.source))
+        self.released += step.action is Action.RELEASE
+        return step.action
+
+
+_SOURCES = st.sampled_from([Source.EMERGENCY, Source.CENTRE, Source.TRANSIT])
+_PROPOSALS = st.lists(st.builds(Proposal, _SOURCES, st.integers(-1, 4)), max_size=3)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(_PROPOSALS, st.integers(-1, 2), st.integers(1, 25)), min_size=1, max_size=25))
+def test_whoever_asks_for_whatever_the_monitor_has_nothing_to_object_to(
+    moves: list[tuple[list[Proposal], int, int]],
+) -> None:
+    kerb = Kerb()
+    for proposals, policy, tenths in moves:
+        kerb.tick(*proposals, policy=Proposal(Source.POLICY, policy))
+        kerb.run(tenths)
+    assert kerb.monitor.violations == []
+    assert kerb.street.core.mode is Mode.REMOTE
+
+
+def test_an_override_waits_for_the_minimum_green() -> None:
+    kerb = Kerb()
+    kerb.tick(policy=Proposal(Source.POLICY, 0))
+    began = kerb.street.core.state(kerb.street.now).stage_elapsed
+    wanted = Proposal(Source.CENTRE, 2)
+    while not kerb.asked or kerb.asked[-1][1] != 2:
+        kerb.tick(wanted, policy=Proposal(Source.POLICY, 0))
+        kerb.run(1)
+    green = kerb.asked[-1][0] - 31 + began
+    assert green >= stage_minimum(PLAN, 0) == 70, "walk is the longest minimum of stage 0"
+    assert {stage for _, stage, source in kerb.asked if source is Source.CENTRE} == {0, 2}
+
+
+def test_a_policy_decides_once_per_interval_and_each_decision_is_one_command() -> None:
+    kerb = Kerb()
+    asks = 0
+    for _ in range(500):
+        asks += kerb.tick(policy=Proposal(Source.POLICY, 1)) is Action.ASK
+        kerb.run(1)
+    assert asks == 10
+    assert [
+        later - earlier for (earlier, *_), (later, *_) in zip(kerb.asked, kerb.asked[1:], strict=False)
+    ] == [50] * 9
+
+
+def test_control_that_comes_back_to_the_policy_is_taken_up_at_once() -> None:
+    kerb = Kerb()
+    kerb.tick(policy=Proposal(Source.POLICY, 0))
+    for _ in range(20):
+        kerb.run(1)
+        kerb.tick(Proposal(Source.CENTRE, 0), policy=Proposal(Source.POLICY, 0))
+    over = kerb.street.now
+    for _ in range(3):
+        kerb.run(1)
+        kerb.tick(policy=Proposal(Source.POLICY, 0))
+    assert kerb.asked[-1][2] is Source.POLICY and kerb.asked[-1][0] <= over + 2
+
+
+def test_an_override_is_refreshed_before_its_plan_ends() -> None:
+    kerb = Kerb()
+    for _ in range(400):
+        kerb.tick(Proposal(Source.CENTRE, 0), policy=None)
+        kerb.run(1)
+        assert kerb.street.core.mode is Mode.REMOTE
+
+
+def test_when_nobody_asks_the_cabinet_is_released_once() -> None:
+    kerb = Kerb()
+    kerb.tick(policy=Proposal(Source.POLICY, 0))
+    for _ in range(120):
+        kerb.run(1)
+        kerb.tick(policy=None)
+    assert kerb.released == 1
+
+
+def test_a_starving_group_is_served_over_any_override() -> None:
+    kerb = Kerb()
+    side = next(i for i, d in enumerate(PLAN.detectors) if d.group == 2)
+    kerb.street.core.set_readings(
+        tuple(DetectorReading(3, 3) if i == side else NOTHING for i in range(len(PLAN.detectors)))
+    )
+    for _ in range(PLAN.groups[2].max_red + 100):
+        kerb.tick(Proposal(Source.CENTRE, 0))
+        kerb.run(1)
+    served = [now for now, stage, _ in kerb.asked if stage == 2]
+    assert served and served[0] <= 31 + PLAN.groups[2].max_red
+    assert kerb.monitor.violations == []
