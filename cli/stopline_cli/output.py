@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+PIPE_WIDTH = 130
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -36,7 +38,9 @@ def print_table(
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(escape(_cell(value, digits)) for value in row.values()))
-    Console().print(table)
+    # A pipe has no width of its own; 80 columns would fold every cell.
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    console.print(table)
 
 
 def print_json(value: object) -> None:

@@ -27,6 +27,8 @@ class Ambulance:
         self.run = EmergencyRun(scenario)
         self.answers: Counter[str] = Counter()
         """How often each state was answered, by its name."""
+        self.lost = 0
+        """Reports that did not reach the controller."""
         self._groups = {
             (name, link): group.name
             for name, plan in plans.items()
@@ -36,9 +38,9 @@ class Ambulance:
         self._address = address
         self._sequence = 0
         self._channel: grpc.aio.Channel | None = None
-        self._call: grpc.aio.StreamStreamCall[
-            priority_pb2.ReportRequest, priority_pb2.ReportResponse
-        ] | None = None
+        self._call: (
+            grpc.aio.StreamStreamCall[priority_pb2.ReportRequest, priority_pb2.ReportResponse] | None
+        ) = None
         self._reading: asyncio.Task[None] | None = None
 
     async def __call__(self, street: Street) -> None:
@@ -53,8 +55,15 @@ class Ambulance:
         """End the stream; the controller drops what the vehicle had asked for."""
         call, self._call = self._call, None
         if call is not None:
-            await call.write(priority_pb2.ReportRequest(vehicle_id="ambulance", sequence=2**31, cancel=True))
-            await call.done_writing()
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await call.write(
+                    priority_pb2.ReportRequest(vehicle_id="ambulance", sequence=2**31, cancel=True)
+                )
+                await call.done_writing()
+        await self._drop()
+
+    async def _drop(self) -> None:
+        self._call = None
         if self._reading is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
@@ -71,15 +80,21 @@ class Ambulance:
             self._call = stub.Report()
             self._reading = asyncio.create_task(self._read(self._call))
         self._sequence += 1
-        await self._call.write(self._report(sighting))
+        try:
+            await self._call.write(self._report(sighting))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # The controller went away: report again on a new stream a second later.
+            self.lost += 1
+            await self._drop()
 
     async def _read(
         self, call: grpc.aio.StreamStreamCall[priority_pb2.ReportRequest, priority_pb2.ReportResponse]
     ) -> None:
-        async for answer in call:
-            for junction in answer.junctions:
-                name = priority_pb2.PriorityState.Name(junction.state)
-                self.answers[name.removeprefix("PRIORITY_STATE_").lower()] += 1
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            async for answer in call:
+                for junction in answer.junctions:
+                    name = priority_pb2.PriorityState.Name(junction.state)
+                    self.answers[name.removeprefix("PRIORITY_STATE_").lower()] += 1
 
     def _report(self, sighting: Sighting) -> priority_pb2.ReportRequest:
         report = priority_pb2.ReportRequest(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Self, cast
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -90,7 +91,7 @@ class PlcCabinet:
             await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it untyped
             self._server = None
 
-    async def __aenter__(self) -> PlcCabinet:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -224,9 +225,8 @@ def _block(address: int, values: list[int]) -> SimData:
 
 
 def _bound_port(server: ModbusTcpServer) -> int:
-    transport = server.transport
-    sockets = getattr(transport, "sockets", None)
-    if not sockets:
-        raise CabinetError("the Modbus server is not listening")
-    port: int = sockets[0].getsockname()[1]
+    listening = cast(
+        "asyncio.Server", server.transport
+    )  # pymodbus keeps asyncio's server where clients keep a pipe
+    port: int = listening.sockets[0].getsockname()[1]
     return port

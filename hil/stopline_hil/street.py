@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -89,12 +90,12 @@ class Street:
         }
         self._boards = {name: LampBoard(self._plan_set, name) for name in self.cabinets}
         self._simulation = SumoSimulation(scenario, seed, trips=True, extra_files=extra_files)
-        self._watchers = tuple(watchers)
+        self.watchers = list(watchers)
         self._sensors: Sensors | None = None
         self._pacer = Pacer(rate)
         self._first: list[str] = []
 
-    async def __aenter__(self) -> Street:
+    async def __aenter__(self) -> Self:
         self._simulation.start()
         self._sensors = Sensors(self._plan_set, tuple(self.cabinets), libsumo_module())
         for cabinet in self.cabinets.values():
@@ -124,7 +125,7 @@ class Street:
         """Run the scenario to its end, whoever controls it."""
         self._pacer.start()
         while self.now < self.scenario.end:
-            for watcher in self._watchers:
+            for watcher in self.watchers:
                 await watcher(self)
             self._show()
             await self._pacer.wait()
@@ -137,14 +138,14 @@ class Street:
         assert self._sensors is not None
         self._clock.begin(self.now)
         readings = self._sensors.look().readings
-        for name, cabinet in self.cabinets.items():
-            cabinet.set_readings(readings[name])
+        for (name, cabinet), seen in zip(self.cabinets.items(), readings, strict=True):
+            cabinet.set_readings(seen)
             before = cabinet.monitor.total
             cabinet.tick(self.now * 10)
             board = self._boards[name]
             self._simulation.set_lamps(name, board.letters(cabinet.lamps()))
             # What SUMO shows is what is judged, not what it was told to show.
-            found = board.judge(self.now * 10, self._simulation.lamps(name))
+            found = board.judge(self.now, self._simulation.lamps(name))
             self._note(name, cabinet.violations[before:] + found)
 
     def _note(self, name: str, violations: Sequence[Violation]) -> None:
@@ -161,7 +162,7 @@ class Street:
             rate=self.rate,
             lateness=self._pacer.report(),
             monitor=sum(cabinet.monitor.total for cabinet in self.cabinets.values()),
-            referee=sum(board.referee.total for board in self._boards.values()),
+            referee=sum(board.total for board in self._boards.values()),
             first_violations=tuple(self._first),
             plans_accepted={name: cabinet.plans_accepted for name, cabinet in self.cabinets.items()},
             metrics=self._simulation.metrics(),

@@ -1,4 +1,4 @@
-"""A TCP wire that can fail: a proxy between a controller and a cabinet whose faults are switched on and off."""
+"""A TCP wire that can fail: a proxy between controller and cabinet whose faults are switched on and off."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 class Faults:
     """What the wire does to data from now on.
 
-    `lose_requests` and `lose_replies` swallow data while the connection stays up, as a half-open one does; `delay` is
-    wall-clock seconds each way; `flip` inverts the lowest bit of that byte of each request (-1: none); `replies_lost`
-    counts down replies to swallow before the wire is well again.
+    `lose_requests` and `lose_replies` swallow data while the connection stays up, as a half-open one does;
+    `requests_lost` and `replies_lost` do so for that many more pieces; `delay` is wall-clock seconds each
+    way; `flips` more requests long enough to have a byte `flip_at` arrive with its lowest bit inverted.
     """
 
     lose_requests: bool = False
@@ -21,7 +21,8 @@ class Faults:
     replies_lost: int = 0
     requests_lost: int = 0
     delay: float = 0.0
-    flip: int = -1
+    flips: int = 0
+    flip_at: int = 0
 
 
 class FaultyWire:
@@ -87,9 +88,10 @@ class FaultyWire:
                 return b""
             if faults.lose_requests:
                 return b""
-            if 0 <= faults.flip < len(data):
+            if faults.flips > 0 and faults.flip_at < len(data):
+                faults.flips -= 1
                 damaged = bytearray(data)
-                damaged[faults.flip] ^= 1
+                damaged[faults.flip_at] ^= 1
                 return bytes(damaged)
             return data
         if faults.replies_lost > 0:
