@@ -41,15 +41,17 @@ class Guard:
         self._serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
         self._limit = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
 
-    def allowed(self, state: EngineState) -> int:
+    def allowed(self, state: EngineState, grace: int = 0) -> int:
         """Bit mask of the stages a source may choose now, all red left out.
 
-        Empty only while all red is in force and may not be left yet.
+        `grace` (tenths) is how much longer than its max red this source may keep a call waiting: nothing for a
+        policy, some time for an emergency vehicle or an operator. Empty only while all red is in force and may
+        not be left yet.
         """
         legal = self._engine.legal(state) & self._stages
         if state.now < state.settled_at:
             return legal
-        overdue = self.most_overdue(state)
+        overdue = self.most_overdue(state, grace)
         if overdue is None:
             return legal
         serving = 0
@@ -58,22 +60,22 @@ class Guard:
         # Nothing that serves it is legal yet: stay, so that it becomes legal as soon as it can.
         return legal & serving or (1 << state.stage & self._stages)
 
-    def decide(self, state: EngineState, request: int) -> Verdict:
-        """Grant the request, or replace it by the nearest legal stage with the reason."""
+    def decide(self, state: EngineState, request: int, grace: int = 0) -> Verdict:
+        """Grant the request, or replace it by the nearest legal stage with the reason; `grace` as above."""
         asked = state.stage if request == KEEP else request
-        allowed = self.allowed(state)
+        allowed = self.allowed(state, grace)
         if asked == self._engine.all_red:
             allowed |= self._engine.legal(state) & ~self._stages
         if asked >= 0 and allowed >> asked & 1:
             return Verdict(asked, None)
         return Verdict(self._nearest(state, allowed), self._reason(state, asked))
 
-    def most_overdue(self, state: EngineState) -> int | None:
+    def most_overdue(self, state: EngineState, grace: int = 0) -> int | None:
         """The group whose call is furthest past the point at which it must be served, if any."""
         worst, group_at_worst = -1, None
         for group, since in enumerate(state.waiting_since):
             if since >= 0 and self._serving[group]:
-                excess = state.now - since - self._limit[group]
+                excess = state.now - since - self._limit[group] - grace
                 if excess > worst:
                     worst, group_at_worst = excess, group
         return group_at_worst

@@ -41,6 +41,18 @@ def test_a_call_past_its_limit_is_served_against_any_request() -> None:
     assert Reason.MAX_RED in reasons
 
 
+def test_grace_lets_an_emergency_keep_others_waiting_longer_but_not_for_ever() -> None:
+    plan = four_groups()
+    engine = Engine(plan)
+    guard = Guard(engine)
+    state = engine.start(0)
+    while guard.decide(state, 0, grace=600).stage == 0:
+        state = engine.advance(state, 0, 1 << EAST, state.now + 10).state
+    waited = state.now - state.waiting_since[EAST]
+    assert plan.groups[EAST].max_red < waited <= plan.groups[EAST].max_red + 600
+    assert guard.decide(state, 0).reason is Reason.MAX_RED
+
+
 @settings(max_examples=80, deadline=None)
 @given(plan=random_plans(), seed=st.integers(0, 2**32 - 1))
 def test_every_called_group_is_served_in_bounded_time(plan: SignalPlan, seed: int) -> None:
