@@ -68,6 +68,8 @@ def build_network(layout: Layout, roads: tuple[Road, ...], net: Path, rng: rando
     options: dict[str, object] = {
         "node-files": nodes, "edge-files": edges, "output-file": net, "no-turnarounds": True,
         "default.junctions.radius": rng.choice((4, 6, 8)), "junctions.corner-detail": 0,
+        # Nobody waits inside a junction, where a blocked turn blocks all others and SUMO never solves it.
+        "default.connection.cont-pos": 0,
         "tls.left-green.time": rng.choice((0, 6, 8)), "tls.allred.time": 2, "tls.cycle.time": rng.choice((60, 75, 90)),
         "tls.crossing-min.time": _WALK, "tls.crossing-clearance.time": _CLEARANCE,
         "sidewalks.guess": crossings, "sidewalks.guess.max-speed": 30, "sidewalks.guess.min-speed": 1, "crossings.guess": crossings,
