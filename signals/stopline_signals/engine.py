@@ -13,7 +13,7 @@ from typing import NamedTuple
 from stopline_signals.errors import PlanError
 from stopline_signals.events import Event, HiRes
 from stopline_signals.plan import Aspect, GroupKind, SignalPlan
-from stopline_signals.transition import GREEN, PERMISSIVE, RED, YELLOW, Change, Transitions
+from stopline_signals.transition import GREEN, PERMISSIVE, RED, Change, Transitions
 
 KEEP = -1
 """Request that asks for nothing new."""
@@ -27,7 +27,7 @@ class EngineState(NamedTuple):
 
     `stage` is in force, or being entered while `now < settled_at`. `since` is when each aspect began,
     `ended` the last end of green, `waiting_since` when an unserved call began (-1: none), `pending` the
-    changes to come.
+    changes to come, `called` the calls (bit mask) that `waiting_since` has taken note of.
     """
 
     now: int
@@ -38,6 +38,7 @@ class EngineState(NamedTuple):
     ended: tuple[int, ...]
     waiting_since: tuple[int, ...]
     pending: tuple[Change, ...]
+    called: int = 0
 
     @property
     def in_transition(self) -> bool:
@@ -52,6 +53,20 @@ class Advanced(NamedTuple):
     events: list[Event]
 
 
+class Lit(NamedTuple):
+    """What the groups that show green mean for the next request: a function of the aspects alone.
+
+    `mask` are those groups; `minima` has for each its index, its minimum, and the stages that do not end it.
+    """
+
+    mask: int
+    minima: tuple[tuple[int, int, int], ...]
+
+
+KEPT_LAMPS = 4096
+"""Lamp combinations whose `Lit` is remembered; a junction shows a few dozen."""
+
+
 class Engine:
     """Runs one signal plan."""
 
@@ -60,12 +75,20 @@ class Engine:
         self.plan = plan
         self._transitions = Transitions(plan)
         self._minimum = tuple(group.minimum for group in plan.groups)
+        self._codes = tuple(_codes(group.kind) for group in plan.groups)
         self._pedestrian = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
         self.all_red = len(plan.stages)
         """Stage number of all red, one past the plan's own; for operators and flash, never for policies."""
         self._all_stages = (2 << len(plan.stages)) - 1
+        self._all_groups = (1 << len(plan.groups)) - 1
         self._keeping = self._stages_that_keep()
         self._turns = self._turns_across()
+        self._lit_by_aspects: dict[tuple[int, ...], Lit] = {}
+        on_demand = self._transitions.on_demand
+        self._served = tuple(
+            sum(1 << g for g, aspect in enumerate(row) if aspect >= PERMISSIVE and on_demand >> g & 1)
+            for row in self._transitions.stage_aspects
+        )
         self._typical = self._transition_table(~self._transitions.on_demand)
         self._worst = self._transition_table(-1)
 
@@ -90,11 +113,13 @@ class Engine:
                 f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
             )
         events: list[Event] = []
+        if self._nothing_due(state, request, calls, until):
+            return Advanced(_at(until, state), events)
         state = self._note_waiting(state, calls, events)
         if state.now == until:
             return Advanced(self._settle(state, request, calls, events), events)
         while state.now < until:
-            state = state._replace(now=self._next_deadline(state, request, calls, until))
+            state = _at(self._next_deadline(state, request, calls, until), state)
             state = self._settle(state, request, calls, events)
         return Advanced(state, events)
 
@@ -105,19 +130,19 @@ class Engine:
         """
         if state.now < state.settled_at:
             return 1 << state.stage
-        legal = self._all_stages
-        for group, aspect in enumerate(state.aspects):
-            if aspect >= PERMISSIVE and state.now - state.since[group] < self._minimum[group]:
-                legal &= self._keepers(state.aspects, group)
+        legal, now, since = self._all_stages, state.now, state.since
+        for group, minimum, keepers in self._lit(state.aspects).minima:
+            if now - since[group] < minimum:
+                legal &= keepers
         return legal | 1 << state.stage
 
     def earliest(self, state: EngineState, stage: int) -> int:
         """When the stage may be asked for if nothing else is asked for before (tenths)."""
         earliest = max(state.now, state.settled_at)
         aspects, since = self._after_transition(state)
-        for group, aspect in enumerate(aspects):
-            if aspect >= PERMISSIVE and not self._keepers(aspects, group) >> stage & 1:
-                earliest = max(earliest, since[group] + self._minimum[group])
+        for group, minimum, keepers in self._lit(aspects).minima:
+            if not keepers >> stage & 1:
+                earliest = max(earliest, since[group] + minimum)
         return earliest
 
     def transition_time(self, state: EngineState, stage: int, calls: int = 0) -> int:
@@ -177,46 +202,82 @@ class Engine:
                 ended[group] = now
         settled = now + 1 if in_transition else min(previous.settled_at, now)
         state = EngineState(
-            now, stage, settled, tuple(aspects), tuple(since), tuple(ended), previous.waiting_since, ()
+            now,
+            stage,
+            settled,
+            tuple(aspects),
+            tuple(since),
+            tuple(ended),
+            previous.waiting_since,
+            (),
+            previous.called,
         )
-        return self._note_waiting(state, calls, [])
+        return self._note_waiting(state, calls, [], previous.aspects)
+
+    def _nothing_due(self, state: EngineState, request: int, calls: int, until: int) -> bool:
+        """Whether only time passes up to `until`."""
+        if calls != state.called or (request not in (KEEP, state.stage)):
+            return False
+        pending = state.pending
+        return not (calls & self._served[state.stage] or (pending and pending[0][0] <= until))
 
     def _settle(self, state: EngineState, request: int, calls: int, events: list[Event]) -> EngineState:
         """Everything that happens at `state.now`."""
-        state = self._apply_due(state, events)
-        state = self._take_up(state, request, calls)
-        state = self._apply_due(state, events)
-        return self._note_waiting(state, calls, events)
+        before, now = state.aspects, state.now
+        if state.pending and state.pending[0][0] <= now:
+            state = self._apply_due(state, events)
+        taken = self._take_up(state, request, calls)
+        if taken is not state and taken.pending and taken.pending[0][0] <= now:
+            taken = self._apply_due(taken, events)
+        if taken.aspects is before and calls == taken.called:
+            return taken
+        return self._note_waiting(taken, calls, events, before)
 
     def _apply_due(self, state: EngineState, events: list[Event]) -> EngineState:
-        pending = state.pending
-        if not pending or pending[0][0] > state.now:
-            return state
+        now, pending = state.now, state.pending
         aspects, since, ended = list(state.aspects), list(state.since), list(state.ended)
         count = 0
         for due, group, aspect in pending:
-            if due > state.now:
+            if due > now:
                 break
             count += 1
-            if aspects[group] >= PERMISSIVE and aspect < aspects[group]:
+            before = aspects[group]
+            if before >= PERMISSIVE and aspect < before:
                 ended[group] = due
-            self._record(events, due, group, aspects[group], aspect)
+            if aspect < PERMISSIVE or before < PERMISSIVE:
+                for code in self._codes[group][aspect]:
+                    events.append(Event(due, code, group + 1))
             aspects[group], since[group] = aspect, due
-        return state._replace(
-            aspects=tuple(aspects), since=tuple(since), ended=tuple(ended), pending=pending[count:]
+        return EngineState(
+            now,
+            state.stage,
+            state.settled_at,
+            tuple(aspects),
+            tuple(since),
+            tuple(ended),
+            state.waiting_since,
+            pending[count:],
+            state.called,
         )
 
-    def _note_waiting(self, state: EngineState, calls: int, events: list[Event]) -> EngineState:
-        waiting = None
-        for group, (aspect, since) in enumerate(zip(state.aspects, state.waiting_since, strict=True)):
-            called = calls >> group & 1 and aspect < PERMISSIVE
-            if called == (since >= 0):
-                continue
-            waiting = waiting or list(state.waiting_since)
-            waiting[group] = state.now if called else NOT_WAITING
-            if called or aspect < PERMISSIVE:
-                events.append(self._call_event(state.now, group, bool(called)))
-        return state if waiting is None else state._replace(waiting_since=tuple(waiting))
+    def _note_waiting(
+        self, state: EngineState, calls: int, events: list[Event], before: tuple[int, ...] | None = None
+    ) -> EngineState:
+        """Note which calls wait now; `before` are the lamps at which `state.called` was noted."""
+        lit = self._lit(state.aspects).mask
+        waited = state.called & ~(lit if before is None else self._lit(before).mask)
+        waits = calls & ~lit
+        changed = (waits ^ waited) & self._all_groups
+        if not changed:
+            return state if calls == state.called else EngineState(*state[:-1], calls)
+        waiting = list(state.waiting_since)
+        for group in range(len(waiting)):
+            if changed >> group & 1:
+                called = bool(waits >> group & 1)
+                waiting[group] = state.now if called else NOT_WAITING
+                if not lit >> group & 1:
+                    events.append(self._call_event(state.now, group, called))
+        return EngineState(*state[:6], tuple(waiting), state.pending, calls)
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
         if request not in (KEEP, state.stage):
@@ -225,7 +286,7 @@ class Engine:
                     f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
                 )
             return self._change(state, request, calls) if self.legal(state) >> request & 1 else state
-        on_demand = self._transitions.on_demand & calls
+        on_demand = self._served[state.stage] & calls
         if on_demand and state.now >= state.settled_at:
             return self._serve(state, on_demand)
         return state
@@ -234,14 +295,15 @@ class Engine:
         schedule = self._transitions.schedule(
             stage, state.aspects, state.ended, calls, state.now, state.pending
         )
-        first: dict[int, int] = {}
-        for due, group, _ in schedule.changes:
-            first.setdefault(group, due)
-        # A yellow already running still ends in red before its group may start again.
-        kept = [change for change in state.pending if change[0] < first.get(change[1], change[0] + 1)]
-        return state._replace(
-            stage=stage, settled_at=schedule.settled_at, pending=tuple(sorted([*kept, *schedule.changes]))
-        )
+        pending = schedule.changes
+        if state.pending:
+            first: dict[int, int] = {}
+            for due, group, _ in schedule.changes:
+                first.setdefault(group, due)
+            # A yellow already running still ends in red before its group may start again.
+            kept = [change for change in state.pending if change[0] < first.get(change[1], change[0] + 1)]
+            pending = tuple(sorted([*kept, *schedule.changes]))
+        return EngineState(state.now, stage, schedule.settled_at, *state[3:7], pending, state.called)
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
         for group in range(len(state.aspects)):
@@ -252,9 +314,7 @@ class Engine:
         return state
 
     def _may_serve(self, state: EngineState, group: int, on_demand: int) -> bool:
-        if not on_demand >> group & 1 or state.aspects[group] != RED:
-            return False
-        return self._transitions.stage_aspects[state.stage][group] >= PERMISSIVE
+        return bool(on_demand >> group & 1) and state.aspects[group] == RED
 
     def _ready_at(self, state: EngineState, group: int) -> int:
         return self._transitions.ready_at(group, state.aspects, state.ended)
@@ -268,27 +328,40 @@ class Engine:
             return max(min(deadline, state.settled_at), state.now + 1)
         if request not in (KEEP, state.stage):
             return max(min(deadline, self.earliest(state, request)), state.now + 1)
-        on_demand = self._transitions.on_demand & calls
+        on_demand = self._served[state.stage] & calls
         if on_demand:
             for group in range(len(state.aspects)):
                 if self._may_serve(state, group, on_demand):
                     deadline = min(deadline, self._ready_at(state, group))
         return max(deadline, state.now + 1)
 
-    def _after_transition(self, state: EngineState) -> tuple[list[int], list[int]]:
+    def _after_transition(self, state: EngineState) -> tuple[tuple[int, ...], Sequence[int]]:
+        if not state.pending:
+            return state.aspects, state.since
         aspects, since = list(state.aspects), list(state.since)
         for due, group, aspect in state.pending:
             if due <= state.settled_at:
                 aspects[group], since[group] = aspect, due
-        return aspects, since
+        return tuple(aspects), since
+
+    def _lit(self, aspects: tuple[int, ...]) -> Lit:
+        lit = self._lit_by_aspects.get(aspects)
+        if lit is None:
+            greens = [group for group, aspect in enumerate(aspects) if aspect >= PERMISSIVE]
+            minima = tuple((g, self._minimum[g], self._keepers(aspects, g)) for g in greens)
+            lit = Lit(sum(1 << group for group in greens), minima)
+            if len(self._lit_by_aspects) < KEPT_LAMPS:
+                self._lit_by_aspects[aspects] = lit
+        return lit
 
     def _keepers(self, aspects: Sequence[int], group: int) -> int:
         """Stages (bit mask) that do not end the group's green, given the lamps now."""
-        keepers = self._keeping[group][aspects[group] - PERMISSIVE]
-        for turn in self._turns[group]:
-            # Ending this permissive turn would end the group with it (the yellow trap).
-            if aspects[turn] == PERMISSIVE:
-                keepers &= self._keepers(aspects, turn)
+        keepers = self._all_stages
+        together = [group]
+        for member in together:  # grows while we walk it: two shared lanes may turn across each other
+            keepers &= self._keeping[member][aspects[member] - PERMISSIVE]
+            # Ending a permissive turn would end the group it crosses with it (the yellow trap).
+            together += [t for t in self._turns[member] if aspects[t] == PERMISSIVE and t not in together]
         return keepers
 
     def _turns_across(self) -> tuple[tuple[int, ...], ...]:
@@ -323,20 +396,15 @@ class Engine:
             table.append(tuple(ways))
         return tuple(table)
 
-    def _record(self, events: list[Event], due: int, group: int, before: int, aspect: int) -> None:
-        walk = self._pedestrian[group]
-        param = group + 1
-        if aspect >= PERMISSIVE and before < PERMISSIVE:
-            events.append(Event(due, HiRes.WALK if walk else HiRes.GREEN, param))
-        elif aspect == YELLOW:
-            events.extend(_end_of_green(due, param, walk))
-        elif aspect == RED:
-            events.extend(_end_of_change(due, param, walk))
-
     def _call_event(self, now: int, group: int, called: bool) -> Event:
         if called and self._pedestrian[group]:
             return Event(now, HiRes.PED_CALL, group + 1)
         return Event(now, HiRes.CALL_ON if called else HiRes.CALL_OFF, group + 1)
+
+
+def _at(now: int, state: EngineState) -> EngineState:
+    """The same state at another time; several times cheaper than `_replace`."""
+    return EngineState(now, *state[1:])
 
 
 def shown_green(aspect: int) -> bool:
@@ -344,13 +412,9 @@ def shown_green(aspect: int) -> bool:
     return aspect >= Aspect.PERMISSIVE
 
 
-def _end_of_green(due: int, param: int, walk: bool) -> list[Event]:
-    if walk:
-        return [Event(due, HiRes.PED_CLEARANCE, param)]
-    return [Event(due, HiRes.GREEN_END, param), Event(due, HiRes.YELLOW, param)]
-
-
-def _end_of_change(due: int, param: int, walk: bool) -> list[Event]:
-    if walk:
-        return [Event(due, HiRes.DONT_WALK, param)]
-    return [Event(due, HiRes.YELLOW_END, param), Event(due, HiRes.RED_CLEARANCE, param)]
+def _codes(kind: GroupKind) -> tuple[tuple[HiRes, ...], ...]:
+    """The events a group of that kind emits on showing red, yellow, permissive and green."""
+    if kind is GroupKind.PEDESTRIAN:
+        return (HiRes.DONT_WALK,), (HiRes.PED_CLEARANCE,), (HiRes.WALK,), (HiRes.WALK,)
+    end = (HiRes.YELLOW_END, HiRes.RED_CLEARANCE)
+    return end, (HiRes.GREEN_END, HiRes.YELLOW), (HiRes.GREEN,), (HiRes.GREEN,)

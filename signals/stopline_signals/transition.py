@@ -15,6 +15,9 @@ from stopline_signals.plan import NO_CONFLICT, Aspect, SignalPlan
 
 RED, YELLOW, PERMISSIVE, GREEN = map(int, Aspect)
 
+KEPT_WAYS = 4096
+"""Schedules remembered per plan; a junction uses a few dozen."""
+
 Change = tuple[int, int, int]
 """(due in tenths, group, aspect)"""
 
@@ -49,6 +52,9 @@ class Transitions:
         )
         # One more row than the plan has stages: all red, which nobody but an operator or flash asks for.
         self.stage_aspects = (*self.stage_aspects, (RED,) * len(plan.groups))
+        longest = max((value for row in plan.intergreen for value in row), default=0)
+        self._horizon = max(longest, max(self._changes) + self._red_revert)
+        self._from_rest: dict[tuple[int, tuple[int, ...], int], Schedule] = {}
         self.on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
 
     def wanted(self, stage: int, aspects: Sequence[int], calls: int) -> list[int]:
@@ -75,6 +81,28 @@ class Transitions:
         `aspects` and `ended` (last end of green, tenths) have one entry per group; `calls` is a bit mask;
         `pending` are changes already under way, among them the ends of walks that have begun.
         """
+        if pending or now - max(ended) < self._horizon:
+            return self._computed(stage, aspects, ended, calls, now, pending)
+        # Every clearance is long over: the way is always the same.
+        key = (stage, tuple(aspects), calls & self.on_demand)
+        way = self._from_rest.get(key)
+        if way is None:
+            way = self._computed(stage, aspects, (-self._horizon,) * len(aspects), calls, 0, ())
+            if len(self._from_rest) < KEPT_WAYS:
+                self._from_rest[key] = way
+        return Schedule(
+            tuple([(now + due, g, aspect) for due, g, aspect in way.changes]), now + way.settled_at
+        )
+
+    def _computed(
+        self,
+        stage: int,
+        aspects: Sequence[int],
+        ended: Sequence[int],
+        calls: int,
+        now: int,
+        pending: Sequence[Change],
+    ) -> Schedule:
         wanted = self.wanted(stage, aspects, calls)
         ending = self.ending_groups(aspects, wanted)
         starting = [
