@@ -12,7 +12,7 @@ from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import Lease, LeaseError
 from stopline_controller.overrides import Answer, Override, OverrideBook, Status
 from stopline_controller.snapshots import Hub, Snapshot
-from stopline_controller.sources import Source
+from stopline_controller.sources import GRACE, Source
 
 
 class Desk:
@@ -113,7 +113,7 @@ class Desk:
             if standing.active and source in self._arbiter.above(Source.CENTRE):
                 reason = f"{source} is in force: {standing.proposal.reason}"
                 return Answer(status=Status.QUEUED, reason=reason, blocking=source, earliest=earliest)
-        verdict = control.guard.decide(state, stage)
+        verdict = control.guard.decide(state, stage, GRACE[Source.CENTRE])
         if verdict.reason is not None:
             return Answer(status=Status.PENDING_SAFE_POINT, reason=str(verdict.reason), earliest=earliest)
         return Answer(status=Status.ACCEPTED, reason="in force", earliest=0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stopline_cabinets.words import CabinetState, Mode
 from stopline_controller.approach import Now
 from stopline_controller.arbiter import Arbiter, Ruling
-from stopline_controller.sources import CABINET_DECIDES, Proposal, Source
+from stopline_controller.sources import CABINET_DECIDES, GRACE, Proposal, Source
 from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import calls_from, groups_without_sensor
 from stopline_signals.engine import KEEP, Engine, EngineState
@@ -118,16 +118,16 @@ class JunctionControl:
             action = Action.RELEASE if self._last_ask else Action.NOTHING
             self._last_ask = None
             return Step(action, ruling, Verdict(state.stage, None))
-        verdict = self._judge(state, winner.stage)
+        verdict = self._judge(state, winner)
         if not 0 <= verdict.stage < len(self.plan.stages):
             # All red, at start-up or after flash: the cabinet leaves it by itself.
             return Step(Action.NOTHING, ruling, verdict)
         return Step(self._action(winner, verdict, state.now, fresh), ruling, verdict)
 
-    def _judge(self, state: EngineState, stage: int) -> Verdict:
-        """The guard's verdict; the engine's all red, one past the last stage, is nothing to ask a cabinet for."""
-        if stage < len(self.plan.stages):
-            return self.guard.decide(state, stage)
+    def _judge(self, state: EngineState, winner: Proposal) -> Verdict:
+        """The guard's verdict; the engine's all red, one past the last stage, is never asked for."""
+        if winner.stage < len(self.plan.stages):
+            return self.guard.decide(state, winner.stage, GRACE.get(winner.source, 0))
         return self.guard.decide(state, KEEP)._replace(reason=Reason.UNKNOWN_STAGE)
 
     def _action(self, winner: Proposal, verdict: Verdict, present: int, fresh: bool) -> Action:

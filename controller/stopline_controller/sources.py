@@ -27,6 +27,10 @@ CABINET_DECIDES = frozenset({Source.CABINET, Source.RAIL, Source.LOCAL})
 """Sources under which nothing is asked of the cabinet."""
 
 
+GRACE = {Source.EMERGENCY: 1200, Source.CENTRE: 1200}
+"""Tenths by which a source may keep a call waiting past its max red; others get none."""
+
+
 class Proposal(NamedTuple):
     """What one source wants of one junction now."""
 

@@ -44,9 +44,9 @@ class Guard:
     def allowed(self, state: EngineState, grace: int = 0) -> int:
         """Bit mask of the stages a source may choose now, all red left out.
 
-        `grace` (tenths) is how much longer than its max red this source may keep a call waiting: nothing for a
-        policy, some time for an emergency vehicle or an operator. Empty only while all red is in force and may
-        not be left yet.
+        `grace` (tenths) is how much longer than its max red this source may keep a call waiting: nothing for
+        a policy, some time for an emergency vehicle or an operator. Empty only while all red is in force and
+        may not be left yet.
         """
         legal = self._engine.legal(state) & self._stages
         if state.now < state.settled_at:
