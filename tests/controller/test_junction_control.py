@@ -1,4 +1,4 @@
-"""One junction's control against a real cabinet core: whoever asks, only what is legal reaches the cabinet."""
+"""One junction's control on a real cabinet core: whoever asks, only what is legal reaches the cabinet."""
 
 from __future__ import annotations
 
