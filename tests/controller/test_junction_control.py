@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from stopline_cabinets.fake import FakeStreet
 from stopline_cabinets.words import Mode, PlanCommand, PlanRow, Result, following, stage_minimum
 from stopline_controller.arbiter import Arbiter
 from stopline_controller.junction import Action, JunctionControl
-from stopline_controller.sources import Proposal, Source
+from stopline_controller.sources import GRACE, Proposal, Source
 from stopline_hil.cards import card_from_plan
 from stopline_hil.example import crossroads
 from stopline_mmu import Lamp, Monitor
@@ -129,15 +130,18 @@ def test_when_nobody_asks_the_cabinet_is_released_once() -> None:
     assert kerb.released == 1
 
 
-def test_a_starving_group_is_served_over_any_override() -> None:
+@pytest.mark.parametrize("source", [Source.CENTRE, Source.EMERGENCY, Source.TRANSIT])
+def test_a_starving_group_is_served_over_any_override(source: Source) -> None:
     kerb = Kerb()
+    longest = PLAN.groups[2].max_red + GRACE.get(source, 0)
     side = next(i for i, d in enumerate(PLAN.detectors) if d.group == 2)
     kerb.street.core.set_readings(
         tuple(DetectorReading(3, 3) if i == side else NOTHING for i in range(len(PLAN.detectors)))
     )
-    for _ in range(PLAN.groups[2].max_red + 100):
-        kerb.tick(Proposal(Source.CENTRE, 0))
+    for _ in range(longest + 100):
+        kerb.tick(Proposal(source, 0))
         kerb.run(1)
     served = [now for now, stage, _ in kerb.asked if stage == 2]
-    assert served and served[0] <= 31 + PLAN.groups[2].max_red
+    assert served and served[0] <= 31 + longest
+    assert served[0] > longest - PLAN.groups[2].max_red // 2
     assert kerb.monitor.violations == []
