@@ -33,7 +33,7 @@ def command(
         from stopline_controller.site import read_site
 
         found = read_site(site)
-        typer.echo(f"{site}: good; {len(found.junctions)} junctions")
+        typer.echo(f"{site}: good; junctions: {len(found.junctions)}")
         return
     from stopline_controller.serve import serve
 
