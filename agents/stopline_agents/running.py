@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from stopline_envs.metrics import TripMetrics
 from stopline_envs.network import NetworkRun, ProgramRun
@@ -35,8 +34,7 @@ def run_policy(
     try:
         run.reset(seed)
         while not run.done:
-            # Field by field the same record; envs may not import the policy seam.
-            views = cast("list[JunctionView]", run.views())
+            views = run.views()
             stages = policy.decide(views)
             decisions += sum(stage != ABSTAIN for stage in stages)
             interventions += _refused(views, stages)

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from stopline_signals.detectors import DetectorReading
-from stopline_signals.engine import EngineState
 from stopline_signals.plan import SignalPlan
+from stopline_signals.view import JunctionView
+
+__all__ = ["ABSTAIN", "JunctionView", "Policy", "allowed_stages"]
 
 ABSTAIN = -1
 """Returned in place of a stage when the policy has no opinion: the stage in force is kept."""
-
-
-class JunctionView(NamedTuple):
-    """All that a policy may know of one junction when it decides."""
-
-    plan: SignalPlan
-    state: EngineState
-    readings: tuple[DetectorReading, ...]
-    """Aligned with ``plan.detectors``."""
-    allowed: int
-    """Bit s is set when stage s may be chosen now; the stage in force is included."""
-    time_s: float
-    """Seconds on the clock that fixed programs are written in."""
 
 
 @runtime_checkable

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import Program
 from stopline_signals.detectors import DetectorReading, calls_from
-from stopline_signals.engine import KEEP, Engine, EngineState
+from stopline_signals.engine import KEEP, Engine
 from stopline_signals.guard import Guard, Verdict
 from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
+from stopline_signals.view import JunctionView
 
 SECOND = 10
 """Tenths in a simulation step."""
-
-
-class JunctionView(NamedTuple):
-    """What a policy may know of one junction when it decides; field by field the policy seam's view."""
-
-    plan: SignalPlan
-    state: EngineState
-    readings: tuple[DetectorReading, ...]
-    allowed: int
-    time_s: float
 
 
 class SimJunction:

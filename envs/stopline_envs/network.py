@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from stopline_envs.junction import JunctionView, SimJunction
+from stopline_envs.junction import SimJunction
 from stopline_envs.metrics import TripMetrics
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import PlanSet, read_plans
@@ -15,6 +15,7 @@ from stopline_envs.sensing import Sensors, Traffic
 from stopline_envs.simulation import SumoSimulation, libsumo_module
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.plan import SignalPlan
+from stopline_signals.view import JunctionView
 
 
 class NetworkRun:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stopline_envs.junction import JunctionView
 from stopline_envs.network import NetworkRun
 from stopline_envs.rewards import counts_leaving, reward_function
 from stopline_envs.scenario import Scenario
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
+from stopline_signals.view import JunctionView
 
 Observations = NDArray[np.float32]
 Masks = NDArray[np.bool_]

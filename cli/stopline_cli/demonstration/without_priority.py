@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from stopline_agents.controllers import make_controller
 from stopline_envs.emergency import EmergencyFigures, EmergencyRun
 from stopline_envs.network import NetworkRun
 from stopline_envs.scenario import Scenario
-from stopline_policy.seam import JunctionView
 
 
 def run_without_priority(scenario: Scenario, controller: str, seed: int) -> EmergencyFigures:
@@ -23,8 +20,7 @@ def run_without_priority(scenario: Scenario, controller: str, seed: int) -> Emer
         stages: list[int] = []
         while not run.done and not follower.gone:
             if (run.now - scenario.begin) % interval == 0:
-                # Field by field the same record; envs may not import the policy seam.
-                stages = policy.decide(cast("list[JunctionView]", run.views()))
+                stages = policy.decide(run.views())
             run.advance(stages, 1)
             follower.look(run.now)
     finally:
