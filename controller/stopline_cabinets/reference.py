@@ -88,6 +88,7 @@ class ReferenceCabinet:
         self._observer = observer
         self._local = LocalPlan(self.engine)
         self._digest = digest32(plan.digest())
+        self._stages = (1 << len(plan.stages)) - 1
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
         self._calls = 0
         self._buttons = tuple(
@@ -227,7 +228,7 @@ class ReferenceCabinet:
             aspects=self.aspects,
             readings=self.readings,
             calls=self._calls,
-            legal=0 if self._flash else self.engine.legal(state),
+            legal=0 if self._flash else self.engine.legal(state) & self._stages,
             active_seq=active.command.seq if active else 0,
             staged_seq=self._staged.command.seq if self._staged else 0,
             judged_seq=self.judged.seq,
@@ -269,7 +270,7 @@ class ReferenceCabinet:
         self._started = self._started or state.now >= state.settled_at
         self._engine_state = state
         request = self._request(now)
-        self._engine_state, more = self.engine.advance(state, request, self._calls, now + 1)
+        self._engine_state, more = self.engine.advance(state, request, self._calls, now)
         self._target = request
         self.events += events + more
         if self._observer:

@@ -227,6 +227,6 @@ def _block(address: int, values: list[int]) -> SimData:
 def _bound_port(server: ModbusTcpServer) -> int:
     listening = cast(
         "asyncio.Server", server.transport
-    )  # pymodbus keeps asyncio's server where clients keep a pipe
+    )  # a client keeps a pipe there
     port: int = listening.sockets[0].getsockname()[1]
     return port

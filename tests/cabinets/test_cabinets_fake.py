@@ -1,4 +1,4 @@
-"""The in-memory cabinet keeps every promise of the seam, and the conformance test notices one that does not."""
+"""The in-memory cabinet keeps the promises of the seam; the conformance test notices one that does not."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ DEFECTS: list[tuple[Callable[..., ReferenceCabinet], str]] = [
 
 
 @pytest.mark.parametrize(("core", "requirement"), DEFECTS, ids=[defect[0].__name__ for defect in DEFECTS])
-async def test_a_defect_fails_its_requirement(core: Callable[..., ReferenceCabinet], requirement: str) -> None:
+async def test_a_defect_fails_its_requirement(
+    core: Callable[..., ReferenceCabinet], requirement: str
+) -> None:
     street = FakeStreet(PLAN)
     street.core = core(PLAN, now=0)
     with pytest.raises(ConformanceError) as caught:

@@ -29,7 +29,9 @@ rows = st.lists(st.builds(PlanRow, st.integers(0, 31), word, word), min_size=1, 
 commands = st.builds(PlanCommand, word, rows.map(tuple), word, word)
 stages = st.one_of(st.just(NO_STAGE), st.integers(0, 31))
 readings = st.lists(
-    st.tuples(st.integers(0, 254), st.integers(0, 254)).map(lambda pair: DetectorReading(max(pair), min(pair))),
+    st.tuples(st.integers(0, 254), st.integers(0, 254)).map(
+        lambda pair: DetectorReading(max(pair), min(pair))
+    ),
     max_size=64,
 )
 states = st.builds(
@@ -89,7 +91,7 @@ def test_noise_is_refused_with_a_reason(registers: list[int]) -> None:
 
 
 def test_the_worked_frame_of_the_map() -> None:
-    """Bytes a foreign implementation must produce: stage 2, 5 s to 60 s, for 10 s, seq 7, owner 0x01020304."""
+    """What a foreign client must send: stage 2, 5 s to 60 s, for 10 s, seq 7, owner 0x01020304."""
     registers = codec.encode_plan(PlanCommand(7, (PlanRow(2, 50, 600),), 100), 0x01020304)
     assert registers[:14] == [0x0102, 7, 1, 1, 0, 100, 0, 0, 0x0102, 0x0304, 0, 4, 50, 600]
     assert set(registers[14:74]) == {0}
@@ -182,7 +184,10 @@ def test_a_failed_detector_and_a_crowded_zone() -> None:
     crowd = (DetectorReading(healthy=False), DetectorReading(400, 300))
     state = CabinetState(time=0, mode=Mode.LOCAL, readings=crowd)
     registers = codec.encode_state(state, update=1, accepted_seq=0, label="", epoch=0, stages=1)
-    assert codec.decode_state(registers).readings == (DetectorReading(healthy=False), DetectorReading(254, 254))
+    assert codec.decode_state(registers).readings == (
+        DetectorReading(healthy=False),
+        DetectorReading(254, 254),
+    )
 
 
 @given(st.text(max_size=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,13 @@ from stopline_cabinets.words import Flag, Result
 @pytest.mark.parametrize("block", list(Block))
 def test_rows_fill_their_block_without_overlap(block: Block) -> None:
     rows = BLOCKS[block]
-    for row, after in zip(rows, rows[1:], strict=False):
-        assert row.end == after.address, f"{row.name} ends at {row.end}, {after.name} starts at {after.address}"
-    assert len({row.name for row in rows if row.name != "reserved"}) == len([r for r in rows if r.name != "reserved"])
+    for row, after in pairwise(rows):
+        assert row.end == after.address, (
+            f"{row.name} ends at {row.end}, {after.name} starts at {after.address}"
+        )
+    assert len({row.name for row in rows if row.name != "reserved"}) == len(
+        [r for r in rows if r.name != "reserved"]
+    )
 
 
 def test_blocks_fit_one_request() -> None:

@@ -1,4 +1,4 @@
-"""The cabinet core: deadlines on its own clock, rows in order, and a watchdog that cannot be talked out of it."""
+"""The cabinet core: deadlines on its own clock, rows in order, a watchdog nobody can talk out of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_silence_drops_the_plan_just_after_the_limit() -> None:
     cabinet.tick(230)
     assert cabinet.mode is Mode.REMOTE
     cabinet.tick(231)
-    assert cabinet.mode is Mode.LOCAL
+    assert cabinet.state(231).mode is Mode.LOCAL
     assert cabinet.state(231).faults & FAULT_HEARTBEAT
     assert cabinet.submit(plan_for(2), 1, 12, 232) is Result.NOT_OWNER
 
@@ -116,13 +116,13 @@ def test_the_panel_and_flash_take_the_junction_out_of_remote() -> None:
     assert cabinet.submit(plan_for(2), 1, 12, 202) is Result.NOT_REMOTE
     cabinet.set_manual(None)
     cabinet.set_flash(True, 203)
-    assert cabinet.mode is Mode.FLASH
+    assert cabinet.state(203).mode is Mode.FLASH
     assert set(cabinet.aspects) == {DARK}
     assert cabinet.state(203).flash
     assert cabinet.state(203).monitor_ok
     cabinet.set_flash(False, 250)
     cabinet.tick(260)
-    assert cabinet.mode is Mode.STARTUP
+    assert cabinet.state(260).mode is Mode.STARTUP
     assert set(cabinet.aspects) == {Aspect.RED}
 
 

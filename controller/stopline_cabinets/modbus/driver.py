@@ -135,7 +135,7 @@ class ModbusCabinet:
             if receipt := await self._look(command.seq, crc, sends):
                 return receipt
         raise CabinetTimeout(
-            f"{self._name}: plan {command.seq} sent {SENDS} times, no verdict on it could be read"
+            f"{self._name}: plan {command.seq} sent {SENDS} times, no verdict on it came back"
         )
 
     async def _claim(self) -> None:

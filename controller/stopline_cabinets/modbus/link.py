@@ -27,6 +27,10 @@ SILENT_REQUESTS = 3
 """Requests in a row without an answer after which the connection counts as half open and is dropped."""
 
 
+PATIENCE = 4
+"""pymodbus's own deadline as a multiple of ours, so that ours is always the one that counts."""
+
+
 class LinkState(StrEnum):
     """Where the connection stands."""
 
@@ -73,6 +77,22 @@ class Link:
 
         Raises CabinetOffline (nothing sent), CabinetTimeout (outcome unknown), DeviceRefused (it said no).
         """
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        try:
+            return await self._exchange(send)
+        finally:
+            # pymodbus waits with asyncio.wait_for, which in Python 3.11 drops a cancellation that comes
+            # together with the answer; a control loop told to stop would go on for ever.
+            if task.cancelling() > before:
+                raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """Drop the connection for good."""
+        self._drop(LinkState.CLOSED)
+
+    async def _exchange(self, send: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]) -> ModbusPDU:
         async with self._turn:
             client = await self._ready()
             try:
@@ -91,10 +111,6 @@ class Link:
                 code = int(getattr(answer, "exception_code", 0))
                 raise DeviceRefused(f"{self.address}: Modbus exception {code}", code)
             return answer
-
-    async def close(self) -> None:
-        """Drop the connection for good."""
-        self._drop(LinkState.CLOSED)
 
     async def _ready(self) -> AsyncModbusTcpClient:
         if self.state is LinkState.CLOSED:
@@ -115,7 +131,7 @@ class Link:
         client = AsyncModbusTcpClient(
             self._host,
             port=self._port,
-            timeout=self._timeout,
+            timeout=PATIENCE * self._timeout,
             retries=0,
             reconnect_delay=0,
             name=self.address,
