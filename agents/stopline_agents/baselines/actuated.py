@@ -95,9 +95,10 @@ class _Junction:
 
     def _over(self, view: JunctionView, following: int, passage: int) -> bool:
         ending = self.groups[self.stage] & ~self.groups[following] & self.vehicles
-        if near_calls_from(view.plan, view.readings) & ending:
+        present = near_calls_from(view.plan, view.readings) & ending
+        if present:
             self.last_seen = view.state.now
-        gap_out = view.state.now - self.last_seen >= passage
+        gap_out = not present and view.state.now - self.last_seen >= passage
         opposed = view.state.now - (self.opposed_since or view.state.now)
         return gap_out or opposed >= self.max_green.get(self.stage, 0)
 

@@ -1,0 +1,96 @@
+"""What a training run is made of; a TOML file may set any field."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stopline_signals.errors import PolicyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One training run; times in seconds."""
+
+    seed: int = 1
+    decisions: int = 2_000_000
+    """Decisions of PPO, all junctions together."""
+    decision_interval: int = 2
+    reward: str = "slowness"
+
+    workers: int = 2
+    """SUMO processes."""
+    slots: int = 8
+    """Signals of each generated network."""
+    episode_s: int = 900
+    fullness: tuple[float, float] = (0.2, 0.7)
+    """Range of the critical flow ratio of a generated network's busiest signal."""
+    crossings: float = 0.4
+    """Share of networks with pedestrians."""
+    max_groups: int = 20
+    max_stages: int = 8
+
+    teacher: str = "rate-index"
+    """Rule imitated before PPO; empty for none."""
+    imitation_runs: int = 12
+    imitation_noise: float = 0.1
+    """Share of random decisions while the teacher drives, so that its mistakes' remedies are seen too."""
+    imitation_epochs: int = 6
+
+    n_steps: int = 128
+    batch_size: int = 1024
+    epochs: int = 4
+    learning_rate: float = 5e-4
+    gamma: float = 0.98
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.003
+    critic_warmup: int = 8
+    """Rollouts at the start in which only the critic learns, so that it does not spoil what was imitated."""
+
+    validation_networks: int = 6
+    validation_every: int = 250_000
+    """Decisions between two validations; the best validated network is the one exported."""
+    checkpoint_every: int = 50_000
+    threads: int = 1
+
+    def to_table(self) -> dict[str, Any]:
+        """As plain data."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: Path | None, **overrides: object) -> TrainConfig:
+    """Defaults, then the TOML file, then overrides that are not None; PolicyError names unknown fields."""
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PolicyError(f"{path}: cannot be read as TOML ({error})") from error
+    table |= {name: value for name, value in overrides.items() if value is not None}
+    return config_from_table(table, str(path or "options"))
+
+
+def config_from_table(table: dict[str, Any], where: str) -> TrainConfig:
+    """A configuration from plain data; PolicyError names the field at fault."""
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in fields:
+            raise PolicyError(f"{where}: unknown field {name!r}; known: {', '.join(sorted(fields))}")
+        values[name] = _like(fields[name].default, value, f"{where}: {name}")
+    return TrainConfig(**values)
+
+
+def _like(default: Any, value: Any, where: str) -> Any:
+    """The value as the type of the default."""
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if isinstance(default, tuple) and type(value) is list:
+        return tuple(map(float, value))
+    if type(value) is not type(default):
+        raise PolicyError(f"{where} must be like {default!r}, found {value!r}")
+    return value

@@ -1,0 +1,128 @@
+"""Training: imitate a rule, then improve on it with PPO on networks generated from seeds.
+
+Everything a run needs to be repeated or resumed is in its folder: ``config.json``, ``curve.csv``,
+``checkpoint.zip``, ``best.pt`` (the network that validated best), TensorBoard events under ``tb``.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+
+from stopline_agents.network import StageScorer
+from stopline_agents.training.config import TrainConfig, config_from_table
+from stopline_agents.training.imitation import Lessons, collect_lessons, imitate
+from stopline_agents.training.journal import Journal
+from stopline_agents.training.keeper import Keeper, Progress, Report
+from stopline_agents.training.learner import actor_of, decisions_of, learn, load_learner, make_learner
+from stopline_agents.training.networks import GeneratedNetworks, validation_networks
+from stopline_envs.slots import SlotSettings
+from stopline_envs.vec_env import SlotVecEnv
+from stopline_signals.errors import PolicyError
+from stopline_signals.observation import ObservationLayout
+
+RECORDED = 10_000
+"""Observations kept for the parity check of the export."""
+
+
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, report: Report = lambda _: None
+) -> Path:
+    """Train and return the path of the best network's weights.
+
+    Args:
+        config: The run; to go on for longer, resume with more decisions.
+        folder: Of the run; made if absent.
+        resume: Go on from the folder's checkpoint when there is one.
+        report: Told about progress.
+    """
+    torch.set_num_threads(config.threads)
+    journal = Journal(folder)
+    going_on = resume and journal.checkpoint.is_file()
+    if not going_on:
+        _begin(journal)
+    journal.write("config.json", config.to_table())
+    env = _make_env(config, folder, _count_restart(journal) if going_on else 0)
+    try:
+        learner = load_learner(journal.checkpoint, config, env) if going_on else make_learner(config, env)
+        if config.teacher and not going_on:
+            _imitate(config, journal, actor_of(learner), report)
+        networks = validation_networks(config, folder / "validation")
+        keeper = Keeper(config, journal, networks, report)
+        if decisions_of(learner) < config.decisions:
+            learn(learner, config.decisions - decisions_of(learner), keeper, folder / "tb")
+            keeper.finish(learner)
+    finally:
+        env.close()
+    return journal.best
+
+
+def read_run(folder: Path) -> tuple[TrainConfig, StageScorer]:
+    """The configuration and the best network of a run."""
+    journal = Journal(folder)
+    config = config_from_table(journal.read("config.json"), str(folder / "config.json"))
+    if not journal.best.is_file():
+        raise PolicyError(
+            f"{folder}: holds no trained network yet; run `stopline train --out {folder}` first"
+        )
+    scorer = StageScorer(ObservationLayout(config.max_groups, config.max_stages))
+    scorer.load_state_dict(torch.load(journal.best, weights_only=True))
+    return config, scorer.eval()
+
+
+def _begin(journal: Journal) -> None:
+    """Forget an earlier run in the same folder: its curve would be continued, its best score kept."""
+    for name in ("state.json", "best.json", "best.pt", "curve.csv", "checkpoint.zip"):
+        (journal.folder / name).unlink(missing_ok=True)
+
+
+def _count_restart(journal: Journal) -> int:
+    state = journal.read("state.json")
+    restarts = int(state.get("restarts", 0)) + 1
+    journal.write("state.json", {**state, "restarts": restarts})
+    return restarts
+
+
+def _make_env(config: TrainConfig, folder: Path, restarts: int) -> VecEnv:
+    settings = SlotSettings(
+        decision_interval=config.decision_interval,
+        reward=config.reward,
+        max_groups=config.max_groups,
+        max_stages=config.max_stages,
+    )
+    source = GeneratedNetworks(config, folder / "networks")
+    # A resumed run meets new networks, not again the ones it began with.
+    seed = config.seed + 1_000_003 * restarts
+    return SlotVecEnv(source, workers=config.workers, slots=config.slots, settings=settings, seed=seed)
+
+
+def _imitate(config: TrainConfig, journal: Journal, actor: StageScorer, report: Report) -> None:
+    def on_run(done: int) -> None:
+        report(Progress(phase=f"watching {config.teacher}", done=done, total=config.imitation_runs))
+
+    began = time.monotonic()
+    lessons = collect_lessons(config, journal.folder / "lessons", on_run)
+    report(Progress(phase=f"imitating {config.teacher}", done=0, total=1))
+    agreement = imitate(actor, lessons, config)
+    _record(config, journal, lessons)
+    journal.write(
+        "imitation.json",
+        {
+            "teacher": config.teacher,
+            "lessons": len(lessons),
+            "agreement": agreement,
+            "wall_s": time.monotonic() - began,
+        },
+    )
+
+
+def _record(config: TrainConfig, journal: Journal, lessons: Lessons) -> None:
+    keep = np.random.default_rng(config.seed).permutation(len(lessons))[:RECORDED]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, observations=lessons.observations[keep])
+    journal.replace(journal.observations.name, buffer.getvalue())
