@@ -6,7 +6,7 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stopline_signals.errors import PolicyError
 
@@ -85,12 +85,13 @@ def config_from_table(table: dict[str, Any], where: str) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def _like(default: Any, value: Any, where: str) -> Any:
+def _like(default: object, value: object, where: str) -> object:
     """The value as the type of the default."""
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if isinstance(default, tuple) and type(value) is list:
-        return tuple(map(float, value))
-    if type(value) is not type(default):
+    kind = type(value)
+    if isinstance(default, float) and kind is int:
+        return float(cast(int, value))
+    if isinstance(default, tuple) and kind is list:
+        return tuple(map(float, cast("list[float]", value)))
+    if kind is not type(default):
         raise PolicyError(f"{where} must be like {default!r}, found {value!r}")
     return value

@@ -1,0 +1,90 @@
+"""What a bundle tells about its making, taken from the run's own records."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from stopline_agents.export import Parity, export_bundle
+from stopline_agents.training.journal import Journal
+from stopline_agents.training.train import read_run
+from stopline_signals.errors import PolicyError
+
+PACKAGES = ("torch", "stable-baselines3", "eclipse-sumo", "onnx", "onnxscript", "numpy")
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    key: Ed25519PrivateKey,
+    *,
+    name: str = "universal",
+    evaluations: Sequence[Mapping[str, Any]] = (),
+    command: str = "",
+) -> Parity:
+    """Export the best network of a training run with its provenance; see `export_bundle`."""
+    config, scorer = read_run(run)
+    journal = Journal(run)
+    if not journal.observations.is_file():
+        raise PolicyError(f"{run}: holds no recorded observations; train with a teacher, which records them")
+    observations = np.load(journal.observations)["observations"]
+    return export_bundle(
+        scorer,
+        out,
+        key,
+        name=name,
+        decision_interval=float(config.decision_interval),
+        observations=observations,
+        training=provenance(journal, command),
+        evaluation=_figures(evaluations),
+    )
+
+
+def provenance(journal: Journal, command: str) -> dict[str, Any]:
+    """Configuration, seeds, time, networks and versions of a run."""
+    return {
+        "command": f"stopline train --config config.toml --out {journal.folder.name}",
+        "export_command": command,
+        "config": journal.read("config.json"),
+        "imitation": journal.read("imitation.json"),
+        "best": journal.read("best.json"),
+        "wall_s": _wall_s(journal),
+        "networks": "generated from seeds by stopline_envs.generate; no public map was used",
+        "python": platform.python_version(),
+        "packages": {package: _version(package) for package in PACKAGES},
+    }
+
+
+def _wall_s(journal: Journal) -> float:
+    path = journal.folder / "curve.csv"
+    if not path.is_file():
+        return 0.0
+    with path.open(newline="", encoding="utf-8") as file:
+        times = [float(row["wall_s"]) for row in csv.DictReader(file) if row["wall_s"]]
+    return max(times, default=0.0)
+
+
+def _figures(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean delay and interval per scenario and controller."""
+    figures: dict[str, Any] = {}
+    for evaluation in evaluations:
+        rows = {
+            controller: {"delay_s": row["delay_s"]["mean"], "ci95": row["delay_s"]["ci95"]}
+            for controller, row in evaluation["controllers"].items()
+        }
+        figures[evaluation["scenario"]] = {"seeds": len(evaluation["seeds"]), "controllers": rows}
+    return figures
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
