@@ -1,8 +1,8 @@
 """The arterial: nine signals along 2.1 km of main road, irregular spacing, four-arm and T-junctions.
 
-West to east. Two lanes each way at 50 km/h with left-turn bays; J4 and J8 cross other main roads (two lanes each
-way, protected lefts), the rest cross or meet side streets of one lane. Crossings at every junction, two bus lines,
-an ambulance's route from the west through eight signals and left at J8.
+West to east. Two lanes each way at 50 km/h with left-turn bays; J4 and J8 cross other main roads (two lanes
+each way, protected lefts), the rest cross or meet side streets of one lane. Crossings at every junction, two
+bus lines, an ambulance's route from the west through eight signals and left at J8.
 """
 
 from __future__ import annotations

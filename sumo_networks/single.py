@@ -1,7 +1,7 @@
 """The single junction: four arms, left-turn bays on all, crossings on all, people walking.
 
-West-east two lanes each way at 50 km/h, north-south one lane each way. Main lefts run permissive and then on a stage
-of their own, side lefts permissive. An ambulance's route turns left from west to north.
+West-east two lanes each way, north-south one, all at 50 km/h. Left turns run on stages of their own. An
+ambulance's route turns left from west to north.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sumo_networks import timing, traffic
-from sumo_networks.streets import Arm, Streets, write_xml
+from sumo_networks.streets import CLOCKWISE, Arm, Streets, write_xml
 
 REACH = 320.0  # m from the junction to the end of each arm
 ARMS = [
@@ -67,8 +67,8 @@ def _streets() -> Streets:
 
 
 def _targets(arm: Arm) -> dict[str, tuple[list[str], float]]:
-    here = timing.CLOCKWISE.index(arm.bearing)
-    ends = {turn: timing.CLOCKWISE[(here + steps) % 4] for turn, steps in (("l", 1), ("s", 2), ("r", 3))}
+    here = CLOCKWISE.index(arm.bearing)
+    ends = {turn: CLOCKWISE[(here + steps) % 4] for turn, steps in (("l", 1), ("s", 2), ("r", 3))}
     return {end: (_path(arm.far, end), TURNS[turn]) for turn, end in ends.items()}
 
 

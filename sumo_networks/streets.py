@@ -1,8 +1,9 @@
-"""Plain-XML building blocks shared by the network scripts: streets, turn bays, crossings, SUMO's netconvert."""
+"""Plain-XML building blocks shared by the network scripts: streets, turn bays, crossings, netconvert."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -34,9 +35,9 @@ class Arm:
 class Streets:
     """Collects plain XML for netconvert; call `street`, `junction` and `cross`, then `build`."""
 
-    nodes: dict[str, tuple[float, float, str]] = field(default_factory=dict)
-    edges: list[str] = field(default_factory=list)
-    connections: list[str] = field(default_factory=list)
+    nodes: dict[str, tuple[float, float, str]] = field(default_factory=dict[str, tuple[float, float, str]])
+    edges: list[str] = field(default_factory=list[str])
+    connections: list[str] = field(default_factory=list[str])
 
     def node(self, name: str, x: float, y: float, kind: str = "priority") -> None:
         """A node at x, y metres."""
@@ -60,8 +61,8 @@ class Streets:
     def connect(self, source: str, target: str, lane: int, target_lane: int) -> None:
         """Lane to lane; lane 0 is the sidewalk, so vehicles use 1 and up.
 
-        Nobody waits inside the junction (contPos 0): a turn caught there by the end of its green blocks all others,
-        a lock that SUMO does not solve without teleporting.
+        Nobody waits inside the junction (contPos 0): a turn caught there by the end of its green blocks all
+        others, a lock that SUMO does not solve without teleporting.
         """
         row = {"from": source, "to": target, "fromLane": lane, "toLane": target_lane, "contPos": 0}
         self.connections.append(f"    <connection {_attributes(row)}/>")
@@ -153,5 +154,5 @@ def write_xml(path: Path, root: str, rows: list[str]) -> None:
     path.write_text("\n".join([f"<{root}>", *rows, f"</{root}>"]) + "\n", encoding="utf-8")
 
 
-def _attributes(row: dict[str, object]) -> str:
+def _attributes(row: Mapping[str, object]) -> str:
     return " ".join(f"{key}={quoteattr(str(value))}" for key, value in row.items())

@@ -1,4 +1,4 @@
-"""Signal programs for the networks built here: stage tables, Webster times and coordination by SUMO's own tools.
+"""Signal programs for the networks built here: stage tables, Webster times and offsets by SUMO's own tools.
 
 A stage table says what may run together; SUMO's `tlsCycleAdaptation.py` computes cycle and splits from the
 peak hour's turning flows, and `tlsCoordinator.py` the offsets. What those tools do not know is added here:
@@ -37,7 +37,8 @@ class Link:
 class Stage:
     """What runs together: (bearing, turn) pairs protected, permissive, and crossings by the arm they cross.
 
-    `beside` runs protected too but does not ask for the stage's green: SUMO's Webster tool would halve its flow.
+    `beside` runs protected too but does not ask for the stage's green: SUMO's Webster tool would halve its
+    flow.
     """
 
     protected: frozenset[tuple[str, str]]
@@ -131,7 +132,7 @@ class Lefts(StrEnum):
 
 
 def stage_table(arms: list[Arm], lefts: Lefts) -> tuple[Stage, ...]:
-    """Stages of a junction on an east-west main road: main, main lefts, side, side lefts, as far as there are."""
+    """Stages of a junction on an east-west main road: main, main lefts, side, side lefts."""
     here = {arm.bearing: arm for arm in arms}
     only = lefts is Lefts.PROTECTED
     own = _lefts(here, "WE") if lefts is not Lefts.PERMISSIVE else None
@@ -167,7 +168,7 @@ def read_links(net: Path, junction: str, arms: list[Arm]) -> tuple[Link, ...]:
 
 
 def install(net: Path, programs: list[Program]) -> None:
-    """Replace the network's guessed programs by these, so that its own and the `fixed` plan name the same stages."""
+    """Replace the network's guessed programs by these: its own and the `fixed` plan name the same stages."""
     head, rest = net.read_text(encoding="utf-8").split("<tlLogic", 1)
     tail = rest.rsplit("</tlLogic>", 1)[1]
     rows = [row for program in programs for row in program.element("0")]
@@ -175,14 +176,16 @@ def install(net: Path, programs: list[Program]) -> None:
 
 
 def webster(net: Path, peak: Path, programs: list[Program], work: Path, *, cycle: int) -> None:
-    """Set the splits of all programs by SUMO's Webster tool from the peak hour's vehicles, at one common cycle, s."""
+    """Set all splits by SUMO's Webster tool from the peak hour's vehicles, at one common cycle, s."""
     bare = work / "bare.net.xml"
     bare.write_text(net.read_text(encoding="utf-8"), encoding="utf-8")
     install(bare, [program.asking() for program in programs])
     result = work / "webster.add.xml"
     options = {
         "net-file": bare, "route-files": peak, "output-file": result, "begin": 0, "yellow-time": CHANGE,
-        "lost-time": CHANGE, "min-green": LEFT_GREEN, "min-cycle": cycle, "max-cycle": cycle, "green-filter-time": RED + 1,
+        "lost-time": CHANGE, "min-green": LEFT_GREEN, "min-cycle": cycle, "max-cycle": cycle,
+        # The red clearance of a stage whose neighbour keeps its green looks like a green of its own.
+        "green-filter-time": RED + 1,
     }  # fmt: skip
     arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     run_script("tlsCycleAdaptation.py", [*arguments, "--unified-cycle"])
@@ -217,7 +220,7 @@ def fit(greens: list[int], shortest: list[int], total: int) -> list[int]:
 
 
 def _through(here: dict[str, Arm], axis: str, protected_lefts: bool) -> Stage:
-    """Through traffic and right turns of both arms of an axis, walking beside it, lefts only if permissive."""
+    """Through traffic and right turns of both arms of an axis, walking beside it, lefts if permissive."""
     across = {bearing for bearing in here if bearing not in axis}
     # Walking goes beside the running axis, over the arms of the other one.
     walk = frozenset(bearing for bearing in across if here[bearing].crossing)
@@ -238,7 +241,7 @@ def _through(here: dict[str, Arm], axis: str, protected_lefts: bool) -> Stage:
 
 
 def _lefts(here: dict[str, Arm], axis: str) -> Stage | None:
-    """Protected left turns of an axis; at a T-junction the through traffic beside the one left turn runs too."""
+    """Protected left turns of an axis; at a T-junction the through traffic beside the left turn runs too."""
     turning = [b for b in axis if b in here and CLOCKWISE[(CLOCKWISE.index(b) + 1) % 4] in here]
     if not turning:
         return None

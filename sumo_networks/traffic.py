@@ -1,7 +1,7 @@
 """Demand for the networks built here: who drives, rides, and walks where, as SUMO flows.
 
-Flows have exponential headways and draw their routes from per-origin distributions, so a seed of the simulation
-decides who comes when: paired seeds are paired days, not one day replayed.
+Flows have exponential headways and draw their routes from per-origin distributions, so a seed of the
+simulation decides who comes when: paired seeds are paired days, not one day replayed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from sumo_networks.streets import write_xml
 SLICE = 300  # s, the grain of the demand profile
 TYPES = (
     '    <vTypeDistribution id="traffic">',
-    '        <vType id="car" vClass="passenger" length="4.6" speedFactor="normc(1,0.1,0.75,1.25)" probability="0.90"/>',
-    '        <vType id="van" vClass="delivery" length="6.2" accel="2.0" speedFactor="normc(0.97,0.08,0.75,1.2)"'
-    ' probability="0.06"/>',
-    '        <vType id="truck" vClass="truck" length="8.5" accel="1.6" speedFactor="normc(0.93,0.05,0.8,1.05)"'
-    ' probability="0.04"/>',
+    '        <vType id="car" vClass="passenger" length="4.6" speedFactor="normc(1,0.1,0.75,1.25)"'
+    ' probability="0.90"/>',
+    '        <vType id="van" vClass="delivery" length="6.2" accel="2.0"'
+    ' speedFactor="normc(0.97,0.08,0.75,1.2)" probability="0.06"/>',
+    '        <vType id="truck" vClass="truck" length="8.5" accel="1.6"'
+    ' speedFactor="normc(0.93,0.05,0.8,1.05)" probability="0.04"/>',
     "    </vTypeDistribution>",
     '    <vType id="bus" vClass="bus" length="12" accel="1.5" speedFactor="normc(0.95,0.05,0.85,1.05)"/>',
     '    <vType id="walker" vClass="pedestrian" speedFactor="normc(0.95,0.12,0.7,1.3)"/>',
@@ -36,7 +37,8 @@ def routes(paths: Mapping[str, Mapping[str, tuple[Sequence[str], float]]]) -> li
         whole = sum(weight for _, weight in targets.values())
         rows.append(f'    <routeDistribution id="from_{origin}">')
         rows += [
-            f'        <route id="{origin}_to_{target}" edges="{" ".join(edges)}" probability="{weight / whole:.4f}"/>'
+            f'        <route id="{origin}_to_{target}" edges="{" ".join(edges)}"'
+            f' probability="{weight / whole:.4f}"/>'
             for target, (edges, weight) in targets.items()
         ]
         rows.append("    </routeDistribution>")
@@ -49,8 +51,9 @@ def flows(volumes: Mapping[str, float], profile: Sequence[float]) -> list[str]:
     for number, level in enumerate(profile):
         begin, end = number * SLICE, (number + 1) * SLICE
         rows += [
-            f'    <flow id="{origin}_{number:02d}" type="traffic" route="from_{origin}" begin="{begin}" end="{end}"'
-            f' period="exp({volume * level / 3600:.5f})" departLane="best" departSpeed="max"/>'
+            f'    <flow id="{origin}_{number:02d}" type="traffic" route="from_{origin}"'
+            f' begin="{begin}" end="{end}" period="exp({volume * level / 3600:.5f})"'
+            ' departLane="best" departSpeed="max"/>'
             for origin, volume in volumes.items()
         ]
     return rows
@@ -68,14 +71,15 @@ def bus_line(
 
 def bus_stop(name: str, lane: str, start: int) -> str:
     """A stop for one bus on the lane, `start` m after its beginning."""
-    return f'    <busStop id="{name}" lane="{lane}" startPos="{start}" endPos="{start + 15}" friendlyPos="true"/>'
+    place = f'startPos="{start}" endPos="{start + 15}" friendlyPos="true"'
+    return f'    <busStop id="{name}" lane="{lane}" {place}/>'
 
 
 def walkers(name: str, start: str, end: str, per_hour: float, until: int) -> list[str]:
     """People who walk past one junction, from its approach `start` along to its exit `end`."""
     return [
-        f'    <personFlow id="walk_{name}" type="walker" begin="0" end="{until}" period="exp({per_hour / 3600:.5f})"'
-        ' departPos="random">',
+        f'    <personFlow id="walk_{name}" type="walker" begin="0" end="{until}"'
+        f' period="exp({per_hour / 3600:.5f})" departPos="random">',
         f'        <walk from="{start}" to="{end}" arrivalPos="30"/>',
         "    </personFlow>",
     ]

@@ -42,7 +42,7 @@ def data_root() -> Path:
 
 
 def foreign_home(name: str) -> Path:
-    """The installed folder that holds a foreign scenario; raises ScenarioError naming the extra to install."""
+    """The installed package of a foreign scenario; raises ScenarioError naming the extra to install."""
     package = FOREIGN[name].package
     # find_spec only: importing sumo_rl raises unless SUMO_HOME is set.
     spec = importlib.util.find_spec(package)

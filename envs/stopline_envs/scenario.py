@@ -34,9 +34,8 @@ _KNOWN = {
 class EmergencyRoute:
     """An emergency vehicle that may be sent through a scenario; never part of its default demand.
 
-    `file` is a SUMO route file that declares the vehicle type `vtype`, the route `route` and one vehicle on it
-    departing at `depart`; load it beside the scenario's routes, or declare the type and add the route's `edges`
-    by hand at another time.
+    `file` is a SUMO route file that declares the vehicle type `vtype`, the route `route` and one vehicle on
+    it, departing at `depart` s. Load it beside the routes, or add a vehicle on `edges` at another time.
     """
 
     file: Path
@@ -51,7 +50,7 @@ class Scenario:
     """One network with its traffic and time window; times in whole seconds of simulation, paths absolute.
 
     Simulation starts at `begin` with empty streets; the first `warmup` seconds may be left out of a training
-    reward, never out of an evaluation. `windows` names shorter parts of the whole, `windows["demo"]` among them.
+    reward, never out of an evaluation. `windows` names shorter parts of the whole, as (name, begin, end).
     """
 
     name: str
@@ -75,7 +74,7 @@ class Scenario:
             )
         if not 0 <= self.warmup < self.end - self.begin:
             raise ScenarioError(
-                f"scenario {self.name}: warmup {self.warmup} s must fit in the {self.end - self.begin} s it runs"
+                f"scenario {self.name}: warmup {self.warmup} s must fit in the {self.duration} s it runs"
             )
         if self.step <= 0:
             raise ScenarioError(f"scenario {self.name}: step {self.step} s must be more than 0")
@@ -106,7 +105,7 @@ class Scenario:
 
 
 def list_scenarios() -> tuple[str, ...]:
-    """Every built-in name, own networks first; a foreign one is listed also when its wheel is not installed."""
+    """Every built-in name, own networks first; a foreign one also when its wheel is not installed."""
     return (*sorted(_own_files()), *FOREIGN)
 
 
@@ -211,7 +210,8 @@ def _check_keys(path: Path, table: dict[str, Any]) -> None:
     unknown = sorted(set(table) - _KNOWN)
     if unknown:
         raise ScenarioError(
-            f"scenario file {path} has unknown entries: {', '.join(unknown)}; known: {', '.join(sorted(_KNOWN))}"
+            f"scenario file {path} has unknown entries: {', '.join(unknown)}; "
+            f"known: {', '.join(sorted(_KNOWN))}"
         )
     for key in ("routes", "additional"):
         value = table.get(key, [])

@@ -18,13 +18,15 @@ SLICE = 150  # s, the grain of a demand profile
 _LANE_LIMIT = 1300.0  # veh/h and lane a street's end is asked to let in
 _WALKS_PER_HOUR = (4.0, 14.0)
 
+Choices = tuple[tuple[tuple[str, ...], float], ...]  # routes as edges, with shares
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Volumes (veh/h at the peak) per origin, its routes with shares, and the level of each slice."""
 
     volumes: dict[str, float]
-    routes: dict[str, tuple[tuple[tuple[str, ...], float], ...]]
+    routes: dict[str, Choices]
     levels: dict[str, tuple[float, ...]]
     ratio: float
 
@@ -44,8 +46,8 @@ def make_demand(layout: Layout, roads: Sequence[Road], net: Path, fullness: floa
     weights = {end: lanes[end] * rng.uniform(0.4, 1.6) for end in routes}
     flows = [(edges, weights[end] * share) for end, choices in routes.items() for edges, share in choices]
     busiest = max(critical_ratios(read_signals(net), flows).values())
-    factor = fullness / busiest
-    factor = min(factor, min(_LANE_LIMIT * lanes[end] / weight for end, weight in weights.items()))
+    limits = [_LANE_LIMIT * lanes[end] / weight for end, weight in weights.items()]
+    factor = min(fullness / busiest, *limits)
     volumes = {end: weight * factor for end, weight in weights.items()}
     return Demand(volumes, routes, _levels(volumes, duration, rng), busiest * factor)
 
@@ -68,8 +70,9 @@ def write_demand(path: Path, demand: Demand, layout: Layout, duration: int, rng:
         for end, row in demand.levels.items():
             rate = demand.volumes[end] * row[number] / 3600
             rows.append(
-                f'    <flow id="{end}.{number:02d}" type="traffic" route="from_{end}" begin="{begin}" end="{stop}"'
-                f' period="exp({rate:.5f})" departLane="best" departSpeed="max"/>'
+                f'    <flow id="{end}.{number:02d}" type="traffic" route="from_{end}"'
+                f' begin="{begin}" end="{stop}" period="exp({rate:.5f})"'
+                ' departLane="best" departSpeed="max"/>'
             )
     path.write_text("\n".join(["<routes>", *rows, "</routes>"]) + "\n", encoding="utf-8")
 
@@ -79,9 +82,11 @@ def _routes(
 ) -> dict[str, tuple[tuple[tuple[str, ...], float], ...]]:
     """Per origin: up to three routes to every other end, with shares that sum to 1."""
     trips, found = work / "trips.xml", work / "routes.xml"
+    first = {end: f"{end}_{layout.links[end][0]}" for end in layout.ends}
+    last = {end: f"{layout.links[end][0]}_{end}" for end in layout.ends}
     pairs = [(a, b) for a in layout.ends for b in layout.ends if a != b]
     rows = [
-        f'    <trip id="{a}.{b}.{number}" depart="0" from="{a}_{layout.links[a][0]}" to="{layout.links[b][0]}_{b}"/>'
+        f'    <trip id="{a}.{b}.{number}" depart="0" from="{first[a]}" to="{last[b]}"/>'
         for a, b in pairs
         for number in range(3)
     ]
@@ -97,14 +102,14 @@ def _routes(
             "ignore-errors": True,
             "no-warnings": True,
             "no-step-log": True,
-        },  # fmt: skip
+        },
     )
     choices: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for vehicle in ET.parse(found).getroot().iter("vehicle"):
         start, end, _ = vehicle.attrib["id"].split(".")
         edges = tuple(vehicle[0].attrib["edges"].split())
         choices.setdefault((start, end), []).append(edges)
-    result: dict[str, tuple[tuple[tuple[str, ...], float], ...]] = {}
+    result: dict[str, Choices] = {}
     for start in layout.ends:
         mine = {end: rng.expovariate(1.0) + 0.05 for a, end in choices if a == start}
         whole = sum(mine.values())
@@ -152,8 +157,8 @@ def _vehicle_types(rng: random.Random) -> list[str]:
         f'        <vType id="car" vClass="passenger" length="{rng.uniform(4.2, 5.0):.2f}" sigma="0.5"'
         f' tau="{rng.uniform(1.0, 1.3):.2f}" speedFactor="normc({pace:.3f},{spread:.3f},0.7,1.3)"'
         f' probability="{1 - trucks:.3f}"/>',
-        '        <vType id="truck" vClass="truck" length="10" accel="1.3" speedFactor="normc(0.92,0.05,0.8,1.05)"'
-        f' probability="{trucks:.3f}"/>',
+        '        <vType id="truck" vClass="truck" length="10" accel="1.3"'
+        f' speedFactor="normc(0.92,0.05,0.8,1.05)" probability="{trucks:.3f}"/>',
         "    </vTypeDistribution>",
         '    <vType id="walker" vClass="pedestrian" speedFactor="normc(0.95,0.12,0.7,1.3)"/>',
     ]

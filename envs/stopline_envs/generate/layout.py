@@ -78,36 +78,49 @@ def _generate(kind: Kind, count: int, rng: random.Random, work: Path) -> Path:
     prefix = work / f"base{count}"
     short = rng.random() < 0.25
     spacing = rng.uniform(80, 130) if short else rng.uniform(130, 330)
-    options: dict[str, object] = {"plain-output-prefix": prefix, "seed": rng.randrange(1, 2**31)}
-    match kind:
-        case Kind.GRID:
-            across = max(2, round(math.sqrt(count)) + rng.choice((0, 0, 1)))
-            options |= {
-                "grid.x-number": across, "grid.y-number": math.ceil(count / across),
-                "grid.x-length": round(spacing, 1), "grid.y-length": round(spacing * rng.uniform(0.7, 1.4), 1),
-                "grid.attach-length": 200,
-            }  # fmt: skip
-        case Kind.ARTERIAL:
-            options |= {
-                "grid.x-number": max(2, count), "grid.y-number": 1, "grid.x-length": 200, "grid.attach-length": 200,
-            }  # fmt: skip
-        case Kind.SPIDER:
-            arms = rng.choice((4, 5, 6) if count > 5 else (3, 4, 5))
-            options |= {
-                "spider.arm-number": arms, "spider.circle-number": max(1, math.ceil(count / arms)),
-                "spider.space-radius": round(max(spacing, 110), 1), "spider.attach-length": 200,
-            }  # fmt: skip
-            if arms == 6:
-                options["spider.omit-center"] = True
-        case Kind.TOWN:
-            options |= {
-                "rand.iterations": 14 * count + 30, "rand.min-distance": round(spacing * 0.7, 1),
-                "rand.max-distance": round(spacing * 1.6, 1), "rand.min-angle": 50,
-                "rand.connectivity": round(rng.uniform(0.85, 0.98), 2),
-            }  # fmt: skip
+    seed = rng.randrange(1, 2**31)
+    options = {"plain-output-prefix": prefix, "seed": seed, **_shape(kind, count, spacing, rng)}
     switch = {Kind.TOWN: "--rand", Kind.SPIDER: "--spider"}.get(kind, "--grid")
     run_binary("netgenerate", options, [switch])
     return prefix
+
+
+def _shape(kind: Kind, count: int, spacing: float, rng: random.Random) -> dict[str, object]:
+    """Netgenerate's options for a place of a kind with at least `count` junctions about `spacing` m apart."""
+    match kind:
+        case Kind.GRID:
+            across = max(2, round(math.sqrt(count)) + rng.choice((0, 0, 1)))
+            return {
+                "grid.x-number": across,
+                "grid.y-number": math.ceil(count / across),
+                "grid.x-length": round(spacing, 1),
+                "grid.y-length": round(spacing * rng.uniform(0.7, 1.4), 1),
+                "grid.attach-length": 200,
+            }
+        case Kind.ARTERIAL:
+            return {
+                "grid.x-number": max(2, count),
+                "grid.y-number": 1,
+                "grid.x-length": 200,
+                "grid.attach-length": 200,
+            }
+        case Kind.SPIDER:
+            arms = rng.choice((4, 5, 6) if count > 5 else (3, 4, 5))
+            return {
+                "spider.arm-number": arms,
+                "spider.circle-number": max(1, math.ceil(count / arms)),
+                "spider.space-radius": round(max(spacing, 110), 1),
+                "spider.attach-length": 200,
+                "spider.omit-center": arms == 6,
+            }
+        case Kind.TOWN:
+            return {
+                "rand.iterations": 14 * count + 30,
+                "rand.min-distance": round(spacing * 0.7, 1),
+                "rand.max-distance": round(spacing * 1.6, 1),
+                "rand.min-angle": 50,
+                "rand.connectivity": round(rng.uniform(0.85, 0.98), 2),
+            }
 
 
 def _read(prefix: Path) -> tuple[dict[str, Point], Links]:

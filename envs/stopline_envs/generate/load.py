@@ -1,4 +1,4 @@
-"""How full a demand makes a network's signals: flows per link, and the critical flow ratio of every signal."""
+"""How full a demand makes a network's signals: the critical flow ratio of every signal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The vehicle links of every signal and the green phases (state strings) of its program, from a built net."""
+    """The vehicle links of every signal and the green phases (state strings) of its program."""
 
     turns: tuple[Turn, ...]
     greens: dict[str, tuple[str, ...]]
@@ -57,7 +57,7 @@ def read_signals(net: Path) -> Signals:
 
 
 def critical_ratios(signals: Signals, flows: Iterable[tuple[tuple[str, ...], float]]) -> dict[str, float]:
-    """Webster's critical flow ratio per signal: the sum over its greens of the busiest lane's flow by saturation.
+    """Webster's critical flow ratio per signal: over its greens, the sum of the busiest lane's flow ratio.
 
     `flows` are (edges of a route, veh/h). A turn counts in the first green that serves it. Near 1 minus the
     share of lost time (0.7 to 0.85) the signal is full.

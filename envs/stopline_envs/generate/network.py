@@ -27,7 +27,7 @@ def generate_network(
     duration: int = 1500,
     crossings: bool = False,
 ) -> Scenario:
-    """Write a random network with demand into `out_dir` and return its scenario; the same seed, the same bytes.
+    """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
 
     Args:
         seed: the only source of chance; what is not given below is drawn from it.

@@ -21,7 +21,7 @@ _STRAIGHT = math.radians(40)
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """One direction of a street: through lanes, left-turn bay (m, 0 for none), speed (m/s), right-of-way rank."""
+    """One direction of a street: through lanes, left-turn bay (m, 0: none), speed (m/s), rank."""
 
     start: str
     end: str
@@ -58,22 +58,33 @@ def lay_roads(layout: Layout, rng: random.Random) -> tuple[Road, ...]:
     return tuple(roads)
 
 
-def build_network(layout: Layout, roads: tuple[Road, ...], net: Path, rng: random.Random, work: Path,
-                  *, crossings: bool) -> None:  # fmt: skip
+def build_network(
+    layout: Layout, roads: tuple[Road, ...], net: Path, rng: random.Random, work: Path, *, crossings: bool
+) -> None:
     """Write the network file by netconvert, with a signal of its own layout at every junction."""
     nodes, edges = work / "plain.nod.xml", work / "plain.edg.xml"
     layouts = rng.choice((("opposites",), ("opposites", "incoming"), ("opposites", "opposites", "incoming")))
     _write(nodes, "nodes", [_node(layout, name, rng.choice(layouts)) for name in layout.points])
     _write(edges, "edges", [_edge(road) for road in roads])
     options: dict[str, object] = {
-        "node-files": nodes, "edge-files": edges, "output-file": net, "no-turnarounds": True,
-        "default.junctions.radius": rng.choice((4, 6, 8)), "junctions.corner-detail": 0,
+        "node-files": nodes,
+        "edge-files": edges,
+        "output-file": net,
+        "no-turnarounds": True,
+        "default.junctions.radius": rng.choice((4, 6, 8)),
+        "junctions.corner-detail": 0,
         # Nobody waits inside a junction, where a blocked turn blocks all others and SUMO never solves it.
         "default.connection.cont-pos": 0,
-        "tls.left-green.time": rng.choice((0, 6, 8)), "tls.allred.time": 2, "tls.cycle.time": rng.choice((60, 75, 90)),
-        "tls.crossing-min.time": _WALK, "tls.crossing-clearance.time": _CLEARANCE,
-        "sidewalks.guess": crossings, "sidewalks.guess.max-speed": 30, "sidewalks.guess.min-speed": 1, "crossings.guess": crossings,
-    }  # fmt: skip
+        "tls.left-green.time": rng.choice((0, 6, 8)),
+        "tls.allred.time": 2,
+        "tls.cycle.time": rng.choice((60, 75, 90)),
+        "tls.crossing-min.time": _WALK,
+        "tls.crossing-clearance.time": _CLEARANCE,
+        "sidewalks.guess": crossings,
+        "sidewalks.guess.max-speed": 30,
+        "sidewalks.guess.min-speed": 1,
+        "crossings.guess": crossings,
+    }
     run_binary("netconvert", options)
     strip_header(net)
     if crossings:
@@ -81,7 +92,7 @@ def build_network(layout: Layout, roads: tuple[Road, ...], net: Path, rng: rando
 
 
 def serve_crossings(net: Path) -> None:
-    """Give crossings that netconvert left without any green (Y-junctions) a walk of their own at the cycle's end."""
+    """Give crossings that netconvert left without any green (at Y-junctions) a walk of their own."""
     tree = ET.parse(net)
     crossings: defaultdict[str, set[int]] = defaultdict(set)
     for row in tree.getroot().iter("connection"):
@@ -139,7 +150,7 @@ def _turn(heading: float, onward: float) -> float:
 
 
 def _bay(layout: Layout, start: str, end: str, rng: random.Random) -> float:
-    """Length of a left-turn bay at the end of a street; 0 where nobody turns left or the street is too short."""
+    """Length of a left-turn bay at the end of a street; 0 if nobody turns left or the street is too short."""
     if end.startswith("E"):
         return 0.0
     heading = layout.bearing(start, end)
