@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stopline_envs.env_core import EnvCore
 from stopline_envs.episodes import ScenarioSource
-from stopline_envs.slots import SlotSettings
+from stopline_envs.slots import MOST, SlotSettings
 from stopline_signals.errors import ScenarioError
 from stopline_signals.observation import ObservationLayout
 
@@ -53,7 +53,7 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._core.settings = replace(settings, signals=(self.signal,))
         self.render_mode = None
         layout = ObservationLayout(settings.max_groups, settings.max_stages)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (layout.size,), np.float32)
+        self.observation_space = spaces.Box(0.0, MOST, (layout.size,), np.float32)
         self.action_space = spaces.Discrete(settings.max_stages)
         self._mask = np.ones(settings.max_stages, dtype=np.bool_)
 

@@ -15,7 +15,7 @@ from stopline_envs.plans.net import Network, Point, Program
 from stopline_mmu import Card, Channel, Lamp, Monitor, lamps_from_letters
 from stopline_signals.plan import GroupKind
 
-YELLOW_BY_SPEED = ((12.6, 30), (14.0, 32), (16.7, 37), (19.5, 42), (22.3, 46), (math.inf, 50))
+YELLOW_BY_SPEED = ((14.0, 30), (16.7, 32), (19.5, 37), (22.3, 41), (25.0, 46), (math.inf, 50))
 """Least yellow (tenths) up to an approach speed in m/s."""
 MIN_ALL_RED = 10
 MIN_GREEN = 40
@@ -23,6 +23,9 @@ MIN_WALK = 40
 CYCLIST_MPS = 5.0
 WALKER_MPS = 1.5
 SLOWEST_ENTRY_MPS = 11.1
+DETOUR = 1.15
+STRAIGHT_LINE_TENTHS = 5
+"""What a straight line may be wrong by where the way bends a little."""
 HEAD_ON_DEGREES = 140.0
 """Two approaches that meet at a wider angle than this face each other."""
 
@@ -54,7 +57,7 @@ class LampWatch:
 def card_of(network: Network, signal: SignalMovements, channels: Sequence[Sequence[int]]) -> Card:
     """A card with one channel per tuple of links; pairs that do not cross are compatible."""
     at = [
-        [index for index, movement in enumerate(signal.movements) if set(movement.links) & set(links)]
+        [index for index, movement in enumerate(signal.movements) if movement.link in links]
         for links in channels
     ]
     foes = {pair: found for pair in _pairs(len(channels)) if (found := _foes(signal, at, *pair))}
@@ -78,7 +81,7 @@ def _channels(signal: SignalMovements, program: Program) -> tuple[tuple[int, ...
     """Links that share a channel; every link of the state has one."""
     alike: dict[object, list[int]] = {}
     for link in range(len(program.phases[0].state)):
-        own = [index for index, movement in enumerate(signal.movements) if link in movement.links]
+        own = [index for index, movement in enumerate(signal.movements) if link == movement.link]
         rows = tuple((signal.foes[index], signal.gives_way[index]) for index in own)
         approaches = tuple(sorted({signal.movements[index].approach for index in own}))
         column = "".join(phase.state[link] for phase in program.phases)
@@ -143,14 +146,20 @@ def _clearance(network: Network, ending: Movement, starting: Movement) -> int:
         crossing = network.lanes[ending.connection.target].shape
         return math.floor(10 * math.dist(crossing[0], crossing[-1]) / WALKER_MPS)
     chord, other = _chord(network, ending), _chord(network, starting)
-    point = _crossing(chord, other)
-    red = float(MIN_ALL_RED)
+    roundabout = any(_detours(*pair) for pair in ((ending, chord), (starting, other)))
+    point = None if roundabout else _crossing(chord, other)
+    red = MIN_ALL_RED
     if point is not None:
         leave = math.dist(chord[0], point) / max(_speed(network, ending), 1.0)
         enter = math.dist(other[0], point) / max(_speed(network, starting), SLOWEST_ENTRY_MPS)
-        slack = enter if starting.kind is GroupKind.VEHICLE else 0.0
-        red = max(red, math.floor(10 * (leave - slack)))
-    return _yellow(network, ending) + int(red)
+        head_start = enter if starting.kind in (GroupKind.VEHICLE, GroupKind.TRANSIT) else 0.0
+        red = max(red, math.floor(10 * (leave - head_start)) - STRAIGHT_LINE_TENTHS)
+    return _yellow(network, ending) + red
+
+
+def _detours(movement: Movement, chord: tuple[Point, Point]) -> bool:
+    """Whether a straight line says nothing about the way, as for a left turn in two steps."""
+    return movement.partial or movement.way.length > DETOUR * math.dist(*chord)
 
 
 def _chord(network: Network, movement: Movement) -> tuple[Point, Point]:

@@ -12,7 +12,7 @@ from pettingzoo import ParallelEnv
 from stopline_envs.env_core import EnvCore
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
-from stopline_envs.slots import Masks, Observations, SlotSettings
+from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
 from stopline_signals.observation import ObservationLayout
 
 SEEDS = 2**31 - 1
@@ -41,7 +41,7 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
         plans = plans_of(self.scenario).plans
         self._stages = {name: len(plans[name].stages) for name in self.possible_agents}
         self.observation_spaces: dict[str, spaces.Space[Any]] = {
-            name: spaces.Box(-np.inf, np.inf, (layout.size,), np.float32) for name in self.possible_agents
+            name: spaces.Box(0.0, MOST, (layout.size,), np.float32) for name in self.possible_agents
         }
         self.action_spaces: dict[str, spaces.Space[Any]] = {
             name: spaces.Discrete(count) for name, count in self._stages.items()

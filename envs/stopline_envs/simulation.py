@@ -55,7 +55,7 @@ class SumoSimulation:
         if _owner is not None:
             raise SimulationError(
                 f"SUMO already runs scenario {_owner.scenario.name} in this process and libsumo holds only "
-                "one: close it first, or run the second one in a helper process (open_run does so by itself)"
+                "one: close it first, or use an environment face, which then runs in a helper process"
             )
         self._folder = tempfile.TemporaryDirectory(prefix="stopline-sumo-")
         try:

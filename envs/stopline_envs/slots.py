@@ -18,6 +18,9 @@ from stopline_signals.view import JunctionView
 Observations = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 
+MOST = 20.0
+"""Observations lie in 0..MOST: no feature is larger."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSettings:

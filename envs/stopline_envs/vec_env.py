@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from stopline_envs.episodes import Episodes, ScenarioSource, Stepped
 from stopline_envs.helper import Helper
-from stopline_envs.slots import Masks, Observations, SlotSettings
+from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
 from stopline_signals.errors import ScenarioError
 from stopline_signals.observation import ObservationLayout
 
@@ -50,7 +50,7 @@ class SlotVecEnv(VecEnv):
         self.render_mode = None
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  SB3 leaves its spaces unparametrised
             workers * slots,
-            spaces.Box(-np.inf, np.inf, (layout.size,), np.float32),
+            spaces.Box(0.0, MOST, (layout.size,), np.float32),
             spaces.Discrete(self.settings.max_stages),
         )
         self._masks: Masks = np.ones((workers * slots, self.settings.max_stages), dtype=np.bool_)

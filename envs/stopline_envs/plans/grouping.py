@@ -34,7 +34,7 @@ def groups_of(signal: SignalMovements, states: Sequence[str]) -> tuple[Group, ..
     """The groups of a signal under a program's phase states, ordered by their first link."""
     columns = [part for cluster in _by_column(signal.movements, states) for part in _apart(signal, cluster)]
     clusters = _share_a_link(signal.movements, columns)
-    ordered = sorted(clusters, key=lambda members: signal.movements[members[0]].links)
+    ordered = sorted(clusters, key=lambda members: signal.movements[members[0]].link)
     groups: list[Group] = []
     names: set[str] = set()
     for members in ordered:
@@ -47,7 +47,7 @@ def groups_of(signal: SignalMovements, states: Sequence[str]) -> tuple[Group, ..
 def _by_column(movements: Sequence[Movement], states: Sequence[str]) -> list[list[int]]:
     columns: dict[tuple[str, GroupKind, tuple[str, ...]], list[int]] = {}
     for index, movement in enumerate(movements):
-        column = tuple(state[movement.links[0]] for state in states)
+        column = tuple(state[movement.link] for state in states)
         columns.setdefault((movement.approach, movement.kind, column), []).append(index)
     return list(columns.values())
 
@@ -74,8 +74,8 @@ def _share_a_link(movements: Sequence[Movement], clusters: list[list[int]]) -> l
     """Join clusters whose movements hang on one state character: they cannot be told apart by the signal."""
     joined: list[set[int]] = []
     for cluster in clusters:
-        links = {movements[index].links[0] for index in cluster}
-        touching = [other for other in joined if links & {movements[index].links[0] for index in other}]
+        links = {movements[index].link for index in cluster}
+        touching = [other for other in joined if links & {movements[index].link for index in other}]
         joined = [other for other in joined if other not in touching]
         joined.append(set(cluster).union(*touching))
     return [tuple(sorted(members)) for members in joined]
@@ -93,8 +93,8 @@ def _group(
         kind=kind,
         approach=approaches[0],
         members=members,
-        links=tuple(sorted({movement.links[0] for movement in own})),
-        column=tuple(state[own[0].links[0]] for state in states),
+        links=tuple(sorted({movement.link for movement in own})),
+        column=tuple(state[own[0].link] for state in states),
     )
 
 

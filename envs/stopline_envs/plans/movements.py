@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from stopline_envs.plans.net import Connection, Junction, Network, Request
+from stopline_envs.plans.paths import Way, meet, path_of
 from stopline_signals.errors import NetworkError
 from stopline_signals.plan import GroupKind
 
@@ -20,14 +21,20 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """One connection under a signal; `links` are the state characters that stop it, stop line first."""
+    """One connection under a signal, from the stop line its `link` (a state character) controls.
+
+    A movement that a second signal stops inside the junction (a cyclist's left turn in two steps) is two
+    movements with one place in the right of way; each is `partial`.
+    """
 
     connection: Connection
     kind: GroupKind
     approach: str
     """Incoming edge, or the crossing itself for pedestrians."""
-    links: tuple[int, ...]
+    link: int
     place: Place | None
+    way: Way
+    partial: bool = False
 
     @property
     def turns(self) -> bool:
@@ -88,13 +95,14 @@ class RightOfWay:
 
 def movements_of(network: Network, right_of_way: RightOfWay) -> dict[str, tuple[Movement, ...]]:
     """Movements per signal, ordered by link index."""
-    approach_lanes = _approach_lanes(network)
+    origins = _origins(network)
     found: dict[str, list[Movement]] = {}
     for connection in network.connections:
         if connection.tls:
-            movement = _movement(network, right_of_way, connection, approach_lanes)
+            origin = origins.get(connection.source, connection)
+            movement = _movement(network, right_of_way, connection, origin)
             found.setdefault(connection.tls, []).append(movement)
-    return {tls: tuple(sorted(rows, key=lambda row: row.links)) for tls, rows in found.items()}
+    return {tls: tuple(sorted(rows, key=lambda row: row.link)) for tls, rows in found.items()}
 
 
 class SignalMovements:
@@ -111,12 +119,19 @@ class SignalMovements:
         """True where two movements cross or merge, by either one's row."""
         one_way = self._matrix(self._right_of_way.foes)
         count = range(len(self.movements))
-        return tuple(tuple(one_way[i][j] or one_way[j][i] for j in count) for i in count)
+        return tuple(
+            tuple((one_way[i][j] or one_way[j][i]) and self._meet(i, j) for j in count) for i in count
+        )
 
     @cached_property
     def gives_way(self) -> tuple[tuple[bool, ...], ...]:
         """True where the row's movement waits for the column's when it is permissive."""
         return self._matrix(self._right_of_way.gives_way)
+
+    def _meet(self, first: int, second: int) -> bool:
+        """Half a movement has only the foes that its own half meets."""
+        one, other = self.movements[first], self.movements[second]
+        return not (one.partial or other.partial) or meet(one.way, other.way)
 
     def _matrix(self, holds: Callable[[Place, Place], bool]) -> tuple[tuple[bool, ...], ...]:
         return tuple(
@@ -133,15 +148,18 @@ class SignalMovements:
 
 
 def _movement(
-    network: Network, right_of_way: RightOfWay, connection: Connection, approach_lanes: Mapping[str, str]
+    network: Network, right_of_way: RightOfWay, connection: Connection, origin: Connection
 ) -> Movement:
-    source = connection.source.rpartition("_")[0]
-    target = connection.target.rpartition("_")[0]
     kind = _kind(network, connection)
-    approach = target if kind is GroupKind.PEDESTRIAN else approach_lanes.get(connection.source, source)
-    links = (connection.link, connection.inner_link) if connection.inner_link >= 0 else (connection.link,)
+    approach = connection.target if kind is GroupKind.PEDESTRIAN else origin.source
     return Movement(
-        connection=connection, kind=kind, approach=approach, links=links, place=right_of_way.place(connection)
+        connection=connection,
+        kind=kind,
+        approach=approach.rpartition("_")[0],
+        link=connection.link,
+        place=right_of_way.place(origin),
+        way=path_of(network, connection, kind),
+        partial=connection.inner_link >= 0 or origin is not connection,
     )
 
 
@@ -161,14 +179,14 @@ def _kind(network: Network, connection: Connection) -> GroupKind:
     return GroupKind.VEHICLE
 
 
-def _approach_lanes(network: Network) -> dict[str, str]:
-    """Internal lane -> the edge whose traffic uses it."""
-    edges: dict[str, str] = {}
+def _origins(network: Network) -> dict[str, Connection]:
+    """Internal lane -> the connection whose traffic uses it."""
+    origins: dict[str, Connection] = {}
     for connection in network.connections:
         if connection.source.startswith(":"):
             continue
-        lane, edge = connection.via, connection.source.rpartition("_")[0]
-        while lane and lane not in edges:
-            edges[lane] = edge
-            lane = next((c.via for c in network.leaving.get(lane, ())), "")
-    return edges
+        lane = connection.via
+        while lane and lane not in origins:
+            origins[lane] = connection
+            lane = next((following.via for following in network.leaving.get(lane, ())), "")
+    return origins

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stopline_envs.plans.clearance import LEAST_RED_S, Way, change_of, intergreen, path_of
+from stopline_envs.plans.clearance import change_of, conflict_paths, intergreens
 from stopline_envs.plans.findings import Finding, FindingKind
 from stopline_envs.plans.fixed import fixed_program
 from stopline_envs.plans.grouping import SHOWS, Group, GroupConflicts, groups_of
-from stopline_envs.plans.movements import Movement, RightOfWay, SignalMovements, movements_of
+from stopline_envs.plans.movements import RightOfWay, SignalMovements, movements_of
 from stopline_envs.plans.net import Network, Program, read_network
 from stopline_envs.plans.oncoming import oncoming_groups
 from stopline_envs.plans.staging import Staging, stages_of
 from stopline_envs.plans.zones import Zone, detectors_of
 from stopline_signals.errors import NetworkError
-from stopline_signals.plan import NO_CONFLICT, Aspect, GroupKind, SignalGroup, SignalPlan, Stage
+from stopline_signals.plan import Aspect, ConflictPath, GroupKind, SignalGroup, SignalPlan, Stage
 from stopline_signals.timing import WALK_S, tenths
 
 LEAST_WALK_S = 4.0
@@ -103,7 +103,7 @@ def _program_of(network: Network, tls: str, findings: list[Finding]) -> Program 
 
 
 def _check_width(program: Program, signal: SignalMovements) -> None:
-    needed = 1 + max(link for movement in signal.movements for link in movement.links)
+    needed = 1 + max(movement.link for movement in signal.movements)
     for index, phase in enumerate(program.phases):
         if len(phase.state) < needed:
             raise NetworkError(
@@ -124,17 +124,18 @@ def _plan_of(
     conflicts = GroupConflicts(signal, groups)
     staging = stages_of(program, groups, conflicts, strict=strict)
     detectors, zones = detectors_of(network, groups, signal.movements)
-    ways = {index: path_of(network, movement) for index, movement in enumerate(signal.movements)}
+    paths = conflict_paths(signal.movements, conflicts)
     signal_groups = _with_oncoming(
-        _signal_groups(signal, groups, program, ways), oncoming_groups(signal, conflicts, ways)
+        _signal_groups(signal, groups, program, paths), oncoming_groups(signal, conflicts)
     )
     plan = SignalPlan(
         junction=signal.tls,
         groups=signal_groups,
         stages=tuple(_stage(str(number + 1), aspects) for number, aspects in enumerate(staging.stages)),
-        intergreen=_matrix(signal, conflicts, signal_groups, ways),
+        intergreen=intergreens(signal_groups, paths),
         yields=_yields(conflicts, staging),
         detectors=detectors,
+        paths=paths,
         program=fixed_program(program, staging),
         source=f"{network.path.name}, program {program.program!r}",
     )
@@ -153,23 +154,24 @@ def _stage(name: str, aspects: Mapping[int, Aspect]) -> Stage:
 
 
 def _signal_groups(
-    signal: SignalMovements, groups: tuple[Group, ...], program: Program, ways: Mapping[int, Way]
+    signal: SignalMovements, groups: tuple[Group, ...], program: Program, paths: tuple[ConflictPath, ...]
 ) -> tuple[SignalGroup, ...]:
     shares: dict[str, int] = {}
     for group in groups:
         for lane in _lanes(signal, group):
             shares[lane] = shares.get(lane, 0) + 1
-    return tuple(_signal_group(signal, group, program, ways, shares) for group in groups)
+    far = [0.0] * len(groups)
+    for path in paths:
+        far[path.ending] = max(far[path.ending], path.clearing_m)
+    return tuple(
+        _signal_group(signal, group, program, shares, far[number]) for number, group in enumerate(groups)
+    )
 
 
 def _signal_group(
-    signal: SignalMovements,
-    group: Group,
-    program: Program,
-    ways: Mapping[int, Way],
-    shares: Mapping[str, int],
+    signal: SignalMovements, group: Group, program: Program, shares: Mapping[str, int], far: float
 ) -> SignalGroup:
-    change = max(change_of(signal.movements[index], ways[index]) for index in group.members)
+    own = [signal.movements[index] for index in group.members]
     longest_green = max(_runs(program, group, green=True), default=0.0)
     longest_red = max(_runs(program, group, green=False), default=0.0)
     common = SignalGroup(
@@ -180,13 +182,17 @@ def _signal_group(
         max_red=tenths(min(max(MAX_RED_S, longest_red + RED_MARGIN_S), LONGEST_RED_S)),
         approach=group.approach,
         links=group.links,
+        crossing=far,
     )
+    change = max(change_of(movement) for movement in own)
     if group.kind is GroupKind.PEDESTRIAN:
-        shortest_green = min(_runs(program, group, green=True), default=0.0)
-        walk = min(WALK_S, max(LEAST_WALK_S, shortest_green))
-        return replace(common, walk=tenths(walk), clearance=change, on_demand=True)
+        walk = min(WALK_S, max(LEAST_WALK_S, min(_runs(program, group, green=True), default=0.0)))
+        length = max(movement.way.length for movement in own)
+        return replace(common, walk=tenths(walk), clearance=change, on_demand=True, crossing=length)
+    drivers = [movement for movement in own if movement.kind is not GroupKind.PEDESTRIAN]
+    speed = max(movement.way.approach_speed for movement in drivers)
     lanes = sum(1 / shares[lane] for lane in _lanes(signal, group))
-    return replace(common, yellow=change, lanes=round(lanes, 3))
+    return replace(common, yellow=change, lanes=round(lanes, 3), speed=speed)
 
 
 def _with_oncoming(
@@ -214,25 +220,6 @@ def _runs(program: Program, group: Group, *, green: bool) -> list[float]:
     if len(runs) > 1 and runs[0][0] == runs[-1][0]:
         runs[0] = (runs[0][0], runs[0][1] + runs.pop()[1])
     return [length for shows, length in runs if shows is green]
-
-
-def _matrix(
-    signal: SignalMovements,
-    conflicts: GroupConflicts,
-    groups: tuple[SignalGroup, ...],
-    ways: Mapping[int, Way],
-) -> tuple[tuple[int, ...], ...]:
-    """Intergreen between every two groups: the longest that any of their movements needs."""
-    count = len(groups)
-    matrix = [[NO_CONFLICT] * count for _ in range(count)]
-    for (ending, starting), pairs in conflicts.foe_pairs.items():
-        needed = max(_between(signal.movements, ways, first, second) for first, second in pairs)
-        matrix[ending][starting] = max(needed, groups[ending].change + tenths(LEAST_RED_S))
-    return tuple(tuple(row) for row in matrix)
-
-
-def _between(movements: tuple[Movement, ...], ways: Mapping[int, Way], first: int, second: int) -> int:
-    return intergreen(movements[first], movements[second], ways[first], ways[second])
 
 
 def _yields(conflicts: GroupConflicts, staging: Staging) -> tuple[tuple[bool, ...], ...]:
