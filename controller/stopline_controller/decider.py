@@ -13,10 +13,10 @@ from stopline_controller.snapshots import Hub
 from stopline_policy.bundle import Bundle
 from stopline_policy.bundle_policy import BundlePolicy
 from stopline_policy.inference import Scorer
-from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import StoplineError
 from stopline_signals.guard import Verdict
+from stopline_signals.view import JunctionView
 
 FAILED = 255
 """Number of vehicles that marks a failed detector in packed readings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from stopline_cabinets.words import CabinetState, Mode
 from stopline_controller.approach import Now
 from stopline_controller.arbiter import Arbiter, Ruling
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Proposal, Source
-from stopline_policy.seam import JunctionView
 from stopline_signals.detectors import calls_from, groups_without_sensor
-from stopline_signals.engine import KEEP, Engine, EngineState
+from stopline_signals.engine import KEEP, Engine, EngineState, shown_green
 from stopline_signals.guard import Guard, Reason, Verdict
 from stopline_signals.plan import SignalPlan
+from stopline_signals.view import JunctionView
 
 NEVER = -1
 
@@ -52,6 +52,8 @@ class JunctionControl:
         self._next_decision = NEVER
         self._last_ask: tuple[int, Source, str] | None = None
         self._asked_at = NEVER
+        self._without_choice = False
+        self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
         self.policy: Proposal | None = None
@@ -72,6 +74,8 @@ class JunctionControl:
         )
         if seen.in_transition:
             state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
+        else:
+            state = self._dated(state, seen, previous)
         self.now = Now(self.engine, state, seen.readings)
         self.allowed = self.guard.allowed(state)
         return self.now
@@ -79,6 +83,7 @@ class JunctionControl:
     def forget(self) -> None:
         """Start afresh: after a restart of the loop, or of the cabinet."""
         self.now, self.policy, self._last_ask = None, None, None
+        self._without_choice = False
         self._next_decision = self._asked_at = NEVER
 
     @property
@@ -88,8 +93,15 @@ class JunctionControl:
 
     @property
     def decision_due(self) -> bool:
-        """Whether the policy is to decide in this tick."""
-        return self.now is not None and self.now.state.now >= self._next_decision
+        """Whether the policy is to decide in this tick.
+
+        It decides every interval. When it had no choice, because a transition or a minimum was running, it
+        decides again as soon as there is one: a cabinet's answer time must not cost it a whole interval.
+        """
+        if self.now is None or not self.allowed:
+            return False
+        choice = self.allowed & (self.allowed - 1)
+        return self.now.state.now >= self._next_decision or (self._without_choice and choice != 0)
 
     def view(self) -> JunctionView:
         """What the policy may know; only after `observe`."""
@@ -102,17 +114,18 @@ class JunctionControl:
         assert self.now is not None
         self.policy = proposal
         present = self.now.state.now
+        early = present < self._next_decision
         following = self._next_decision + self._interval
-        on_time = self._next_decision != NEVER and following > present
+        on_time = self._next_decision != NEVER and following > present and not early
         self._next_decision = following if on_time else present + self._interval
+        self._without_choice = self.allowed & (self.allowed - 1) == 0
 
     def rule(
-        self, seen: CabinetState, proposals: Iterable[Proposal], withheld: Mapping[Source, str], fresh: bool
+        self, seen: CabinetState, proposals: Sequence[Proposal], withheld: Mapping[Source, str], fresh: bool
     ) -> Step:
         """Rule on the proposals; `fresh` says that the policy decided in this tick."""
         assert self.now is not None
-        own = [] if self.policy is None else [self.policy]
-        ruling = self._arbiter.rule([*_cabinets_own(seen), *proposals, *own], withheld)
+        ruling = self._ruling(seen, proposals, withheld)
         winner, state = ruling.winner, self.now.state
         if winner.source in CABINET_DECIDES:
             action = Action.RELEASE if self._last_ask else Action.NOTHING
@@ -124,6 +137,28 @@ class JunctionControl:
             return Step(Action.NOTHING, ruling, verdict)
         return Step(self._action(winner, verdict, state.now, fresh), ruling, verdict)
 
+    def _ruling(
+        self, seen: CabinetState, proposals: Sequence[Proposal], withheld: Mapping[Source, str]
+    ) -> Ruling:
+        """The arbiter's ruling, the last one again while nobody changed what they ask."""
+        asked = (seen.mode, seen.stage, self.policy, withheld, proposals)
+        if self._ruled is None or self._ruled[0] != asked:
+            own = [] if self.policy is None else [self.policy]
+            self._ruled = (asked, self._arbiter.rule([*_cabinets_own(seen), *proposals, *own], withheld))
+        return self._ruled[1]
+
+    def _dated(self, state: EngineState, seen: CabinetState, previous: EngineState | None) -> EngineState:
+        """Greens that began with the stage are as old as the cabinet says, not as our look at them."""
+        begun = seen.time - seen.stage_elapsed
+        if previous is not None and begun <= previous.now:
+            return state
+        groups = zip(state.since, state.aspects, self.plan.groups, strict=True)
+        since = tuple(
+            min(at, begun) if shown_green(aspect) and not group.on_demand else at
+            for at, aspect, group in groups
+        )
+        return state._replace(since=since)
+
     def _judge(self, state: EngineState, winner: Proposal) -> Verdict:
         """The guard's verdict; the engine's all red, one past the last stage, is never asked for."""
         if winner.stage < len(self.plan.stages):
@@ -134,7 +169,7 @@ class JunctionControl:
         ask = (verdict.stage, winner.source, winner.holder)
         new = ask != self._last_ask
         if winner.source is Source.POLICY and not fresh:
-            # Control came back to the policy, or the guard moves on without it: it decides at the next tick.
+            # Control came back, or the guard moves on without the policy: it decides at the next tick.
             if new and (
                 verdict.reason is not None or self._last_ask is None or ask[1:] != self._last_ask[1:]
             ):

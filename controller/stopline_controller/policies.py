@@ -10,9 +10,10 @@ import structlog
 from stopline_controller.sources import Proposal, Source
 from stopline_policy.bundle import Bundle
 from stopline_policy.bundle_policy import BundlePolicy
-from stopline_policy.seam import ABSTAIN, JunctionView, Policy
+from stopline_policy.seam import ABSTAIN, Policy
 from stopline_signals.engine import KEEP
 from stopline_signals.plan import SignalPlan
+from stopline_signals.view import JunctionView
 
 log = structlog.get_logger(__name__)
 

@@ -26,10 +26,11 @@ from stopline_controller.snapshots import Hub, Snapshot
 from stopline_controller.sources import Source
 from stopline_controller.statistics import Statistics
 from stopline_hil.example import crossroads
-from stopline_policy.seam import ABSTAIN, JunctionView
+from stopline_policy.seam import ABSTAIN
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import CabinetTimeout
 from stopline_signals.plan import SignalPlan
+from stopline_signals.view import JunctionView
 
 RATE = 25.0
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -40,12 +42,14 @@ class Kerb:
             self.street.core.beat(OWNER, self.street.now, self.street.now)
             self.monitor.observe(self.street.now, tuple(Lamp(aspect) for aspect in self.street.core.aspects))
 
-    def tick(self, *proposals: Proposal, policy: Proposal | None = None) -> Action:
+    def tick(
+        self, *proposals: Proposal, policy: Proposal | Callable[[int], Proposal] | None = None
+    ) -> Action:
         seen = self.street.core.state(self.street.now)
         self.control.observe(seen)
         fresh = self.control.decision_due
         if fresh:
-            self.control.decided(policy)
+            self.control.decided(policy(self.control.allowed) if callable(policy) else policy)
         step = self.control.rule(seen, proposals, {}, fresh)
         if step.action is Action.ASK:
             stage = step.verdict.stage
@@ -90,14 +94,41 @@ def test_an_override_waits_for_the_minimum_green() -> None:
 
 def test_a_policy_decides_once_per_interval_and_each_decision_is_one_command() -> None:
     kerb = Kerb()
+    kerb.run(100)
     asks = 0
     for _ in range(500):
-        asks += kerb.tick(policy=Proposal(Source.POLICY, 1)) is Action.ASK
+        asks += kerb.tick(policy=Proposal(Source.POLICY, 0)) is Action.ASK
         kerb.run(1)
     assert asks == 10
-    assert [
-        later - earlier for (earlier, *_), (later, *_) in zip(kerb.asked, kerb.asked[1:], strict=False)
-    ] == [50] * 9
+    assert [now - kerb.asked[0][0] for now, *_ in kerb.asked] == list(range(0, 500, 50))
+
+
+def test_a_policy_without_a_choice_decides_again_as_soon_as_it_has_one() -> None:
+    kerb = Kerb()
+    kerb.run(100)
+    kerb.tick(policy=Proposal(Source.POLICY, 2))
+    while kerb.asked[-1][1] != 0:
+        kerb.run(1)
+        kerb.tick(policy=lambda allowed: Proposal(Source.POLICY, 0 if allowed & 1 else 2))
+        assert kerb.street.now < 1000
+    chosen = [now for now, stage, _ in kerb.asked if stage == 0]
+    settled = 131 + kerb.control.engine.typical_transition(0, 2)
+    assert chosen[0] - settled - stage_minimum(PLAN, 2) <= 2, "the tick that sees the minimum over"
+    gaps = [later - earlier for (earlier, *_), (later, *_) in pairwise(kerb.asked)]
+    assert all(gap <= 50 for gap in gaps), "and meanwhile the plan was refreshed every interval"
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(1, 30)), min_size=1, max_size=20))
+def test_what_is_allowed_is_what_the_cabinet_allows(moves: list[tuple[int, int]]) -> None:
+    """However seldom we look, we never allow more than the cabinet, and no less once a stage is in force."""
+    kerb = Kerb()
+    for stage, tenths in moves:
+        kerb.tick(policy=Proposal(Source.POLICY, stage))
+        seen = kerb.street.core.state(kerb.street.now)
+        assert kerb.control.allowed & ~seen.legal == 0
+        if tenths <= 10 and not seen.in_transition:
+            assert kerb.control.allowed == seen.legal
+        kerb.run(tenths)
 
 
 def test_control_that_comes_back_to_the_policy_is_taken_up_at_once() -> None:

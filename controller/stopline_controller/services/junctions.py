@@ -11,6 +11,7 @@ from stopline_controller import wire
 from stopline_controller.junction import JunctionControl
 from stopline_controller.services.refusals import Context, known_junction, refuse
 from stopline_controller.snapshots import Hub
+from stopline_controller.sources import GRACE, Source
 
 
 class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
@@ -64,7 +65,7 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
                 context, grpc.StatusCode.UNAVAILABLE, f"the cabinet of junction {name} does not answer"
             )
         state = snapshot.now.state
-        verdict = control.guard.decide(state, request.stage)
+        verdict = control.guard.decide(state, request.stage, GRACE[Source.CENTRE])
         return junction_pb2.PreviewResponse(
             allowed=verdict.reason is None,
             verdict_stage=verdict.stage,
