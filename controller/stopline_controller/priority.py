@@ -127,8 +127,9 @@ class PriorityBook:
         """Take a report in; returns the status at each of our junctions that it names or no longer names."""
         now = self._clock.seconds()
         with self._lock:
-            last, _ = self._heard.get(report.vehicle, (-1, 0.0))
-            if report.sequence <= last:
+            last, at = self._heard.get(report.vehicle, (-1, 0.0))
+            # After a silence that ended all its requests a vehicle may count from the start again.
+            if report.sequence <= last and now - at <= self._settings.report_timeout:
                 return self._standing(report.vehicle, now)
             self._heard[report.vehicle] = (report.sequence, now)
             named = {} if report.cancel else {ahead.junction: ahead for ahead in report.ahead}

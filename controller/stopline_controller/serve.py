@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -96,6 +97,9 @@ async def _serve(controller: Controller) -> None:
     await server.start()
     thread = ControlThread(controller)
     controller.audit.append([Entry("started", 0, "", "controller", {"site": str(controller.site.path.name)})])
+    # What lives as long as the process need not be looked through by every collection.
+    gc.collect()
+    gc.freeze()
     thread.start()
     with _announced(controller.site, server.address):
         log.info(

@@ -169,6 +169,14 @@ def test_old_and_repeated_reports_change_nothing() -> None:
     assert street.ask() == {Source.EMERGENCY: SIDE}
 
 
+def test_a_vehicle_that_was_silent_may_number_its_reports_anew() -> None:
+    street = Street()
+    street.report(eta=5, sequence=2**31, cancel=True)
+    street.run(8.1)
+    street.report(eta=5, sequence=1)
+    assert street.ask() == {Source.EMERGENCY: SIDE}
+
+
 def test_a_movement_the_junction_does_not_have_is_refused_by_name() -> None:
     street = Street()
     (progress,) = street.report(group="tram only")
