@@ -7,7 +7,7 @@ bus lines, an ambulance's route from the west through eight signals and left at 
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 from sumo_networks import timing, traffic
@@ -98,17 +98,21 @@ def _demand(
         lines += traffic.bus_line(line, edges, names, first=60 if line == "east" else 180, every=300, end=END)
     write_xml(out / "arterial.stops.add.xml", "additional", stops)
     rows = [*traffic.TYPES, *traffic.routes(paths)]
-    walks: list[str] = []
+    for number, level in enumerate(PROFILE):
+        rows += [*traffic.flows(VOLUMES, level, number), *_walks(arms, number)]
+        # SUMO wants departures in order: the buses begin inside the first slice.
+        rows += lines if number == 0 else []
+    write_xml(out / "arterial.rou.xml", "routes", rows)
+
+
+def _walks(arms: dict[str, list[Arm]], number: int) -> list[str]:
+    rows: list[str] = []
     for name, around in arms.items():
-        for start in around:
-            for end in around:
-                if start is not end:
-                    label = f"{name}_{start.bearing}{end.bearing}"
-                    source = f"{start.far}_{name}" + ("_bay" if start.bay else "")
-                    walks += traffic.walkers(label, source, f"{name}_{end.far}", WALKS_PER_HOUR, END)
-    # SUMO wants departures in order: the buses begin inside the first slice.
-    first, later = traffic.flows(VOLUMES, PROFILE[:1]), traffic.flows(VOLUMES, PROFILE)[len(VOLUMES) :]
-    write_xml(out / "arterial.rou.xml", "routes", [*rows, *walks, *first, *lines, *later])
+        for start, end in permutations(around, 2):
+            source = f"{start.far}_{name}" + ("_bay" if start.bay else "")
+            label = f"{name}_{start.bearing}{end.bearing}"
+            rows += traffic.walkers(label, source, f"{name}_{end.far}", WALKS_PER_HOUR, number)
+    return rows
 
 
 def _arms() -> dict[str, list[Arm]]:

@@ -6,6 +6,7 @@ ambulance's route turns left from west to north.
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 from sumo_networks import timing, traffic
@@ -25,7 +26,6 @@ VOLUMES = {"W": 800.0, "N": 340.0, "E": 720.0, "S": 360.0}
 TURNS = {"s": 0.66, "l": 0.18, "r": 0.16}
 # Share of the peak in each 300 s: light, near capacity from 900 s to 1800 s, then down.
 PROFILE = (0.45, 0.55, 0.75, 0.95, 1.0, 1.0, 0.90, 0.75, 0.60, 0.50, 0.45, 0.40)
-END = len(PROFILE) * traffic.SLICE
 CYCLE = 100  # s
 WALKS_PER_HOUR = 16.0  # on each of the twelve ordered pairs of arms
 EMERGENCY_DEPART = 1200
@@ -43,14 +43,12 @@ def build(out: Path, work: Path) -> None:
     traffic.peak_hour(peak, paths, VOLUMES)
     timing.webster(net, peak, [program], work, cycle=CYCLE)
     write_xml(out / "single.tls.add.xml", "additional", program.element("webster"))
-    walks = [
-        row
-        for a in ARMS
-        for b in ARMS
-        if a is not b
-        for row in traffic.walkers(f"{a.far}{b.far}", f"{a.far}_J_bay", f"J_{b.far}", WALKS_PER_HOUR, END)
-    ]
-    rows = [*traffic.TYPES, *traffic.routes(paths), *walks, *traffic.flows(VOLUMES, PROFILE)]
+    rows = [*traffic.TYPES, *traffic.routes(paths)]
+    for number, level in enumerate(PROFILE):
+        rows += traffic.flows(VOLUMES, level, number)
+        for a, b in permutations(ARMS, 2):
+            label = f"{a.far}{b.far}"
+            rows += traffic.walkers(label, f"{a.far}_J_bay", f"J_{b.far}", WALKS_PER_HOUR, number)
     write_xml(out / "single.rou.xml", "routes", rows)
     traffic.emergency(out / "single.emergency.rou.xml", _path("W", "N"), EMERGENCY_DEPART)
 

@@ -45,18 +45,15 @@ def routes(paths: Mapping[str, Mapping[str, tuple[Sequence[str], float]]]) -> li
     return rows
 
 
-def flows(volumes: Mapping[str, float], profile: Sequence[float]) -> list[str]:
-    """Vehicle flows of each origin (veh/h at the peak) over the profile's slices, sorted by begin."""
-    rows: list[str] = []
-    for number, level in enumerate(profile):
-        begin, end = number * SLICE, (number + 1) * SLICE
-        rows += [
-            f'    <flow id="{origin}_{number:02d}" type="traffic" route="from_{origin}"'
-            f' begin="{begin}" end="{end}" period="exp({volume * level / 3600:.5f})"'
-            ' departLane="best" departSpeed="max"/>'
-            for origin, volume in volumes.items()
-        ]
-    return rows
+def flows(volumes: Mapping[str, float], level: float, number: int) -> list[str]:
+    """Vehicle flows of each origin (veh/h at the peak) in one slice of the profile."""
+    begin = number * SLICE
+    return [
+        f'    <flow id="{origin}_{number:02d}" type="traffic" route="from_{origin}" begin="{begin}"'
+        f' end="{begin + SLICE}" period="exp({volume * level / 3600:.5f})"'
+        ' departLane="best" departSpeed="max"/>'
+        for origin, volume in volumes.items()
+    ]
 
 
 def bus_line(
@@ -75,10 +72,12 @@ def bus_stop(name: str, lane: str, start: int) -> str:
     return f'    <busStop id="{name}" lane="{lane}" {place}/>'
 
 
-def walkers(name: str, start: str, end: str, per_hour: float, until: int) -> list[str]:
-    """People who walk past one junction, from its approach `start` along to its exit `end`."""
+def walkers(name: str, start: str, end: str, per_hour: float, number: int) -> list[str]:
+    """People who walk past one junction in one slice, from its approach `start` along to its exit `end`."""
+    # In slices, because SUMO drops a flow of people whole if it begins before the simulation does.
+    begin = number * SLICE
     return [
-        f'    <personFlow id="walk_{name}" type="walker" begin="0" end="{until}"'
+        f'    <personFlow id="walk_{name}_{number:02d}" type="walker" begin="{begin}" end="{begin + SLICE}"'
         f' period="exp({per_hour / 3600:.5f})" departPos="random">',
         f'        <walk from="{start}" to="{end}" arrivalPos="30"/>',
         "    </personFlow>",

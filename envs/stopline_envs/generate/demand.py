@@ -6,6 +6,7 @@ import random
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from stopline_envs.generate.layout import Layout
@@ -63,10 +64,10 @@ def write_demand(path: Path, demand: Demand, layout: Layout, duration: int, rng:
             for number, (edges, share) in enumerate(choices)
         ]
         rows.append("    </routeDistribution>")
-    if walking:
-        rows += _walks(layout, duration, rng)
+    walks = _walk_rates(layout, rng) if walking else {}
     for number in range(-(-duration // SLICE)):
         begin, stop = number * SLICE, min((number + 1) * SLICE, duration)
+        rows += _walks(layout, walks, begin, stop)
         for end, row in demand.levels.items():
             rate = demand.volumes[end] * row[number] / 3600
             rows.append(
@@ -164,19 +165,21 @@ def _vehicle_types(rng: random.Random) -> list[str]:
     ]
 
 
-def _walks(layout: Layout, duration: int, rng: random.Random) -> list[str]:
-    """People who walk from one arm of a junction to another of its arms, over its crossings."""
+def _walk_rates(layout: Layout, rng: random.Random) -> dict[str, float]:
+    """People per hour between each ordered pair of arms, per junction."""
+    return {name: rng.uniform(*_WALKS_PER_HOUR) for name in layout.junctions}
+
+
+def _walks(layout: Layout, rates: dict[str, float], begin: int, end: int) -> list[str]:
+    """People who walk in one slice from one arm of a junction to another of its arms, over its crossings."""
+    # In slices, because SUMO drops a flow of people whole if it begins before the simulation does.
     rows: list[str] = []
-    for name in layout.junctions:
-        rate = rng.uniform(*_WALKS_PER_HOUR)
-        for start in layout.links[name]:
-            for end in layout.links[name]:
-                if start == end:
-                    continue
-                rows += [
-                    f'    <personFlow id="walk.{name}.{start}.{end}" type="walker" begin="0" end="{duration}"'
-                    f' period="exp({rate / 3600:.5f})" departPos="-40">',
-                    f'        <walk from="{start}_{name}" to="{name}_{end}" arrivalPos="15"/>',
-                    "    </personFlow>",
-                ]
+    for name, rate in rates.items():
+        for start, stop in permutations(layout.links[name], 2):
+            rows += [
+                f'    <personFlow id="walk.{name}.{start}.{stop}.{begin}" type="walker" begin="{begin}"'
+                f' end="{end}" period="exp({rate / 3600:.5f})" departPos="-40">',
+                f'        <walk from="{start}_{name}" to="{name}_{stop}" arrivalPos="15"/>',
+                "    </personFlow>",
+            ]
     return rows
