@@ -1,6 +1,6 @@
 """Builds the networks beside this script: `python -m sumo_networks.build [--out DIR] [NAME...]`.
 
-Every file is written again from the tables in `arterial.py` and `single.py`; a second run gives the same
+Every file is written again from the tables in `build_arterial.py` and `build_single.py`; a second run gives the same
 bytes. Run it from the root of the checkout, with the `sim` extra installed.
 """
 
@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sumo_networks import arterial, single
+from sumo_networks import build_arterial, build_single
 
-BUILDERS: dict[str, Callable[[Path, Path], None]] = {"arterial": arterial.build, "single": single.build}
+BUILDERS: dict[str, Callable[[Path, Path], None]] = {
+    "arterial": build_arterial.build,
+    "single": build_single.build,
+}
 
 
 def build(name: str, out: Path) -> None:
