@@ -14,7 +14,10 @@ from stopline_envs.slots import Masks, Observations, SlotRun, SlotSettings
 from stopline_signals.errors import ScenarioError, SimulationError
 
 ScenarioSource: TypeAlias = Scenario | Callable[[int], Scenario]
-"""A scenario for every episode, or a picklable function from an episode's seed to its scenario."""
+"""A scenario for every episode, or a picklable function from an episode's seed to its scenario.
+
+A worker process imports the function's module: keep torch out of it, or every worker waits for it to load.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ class LampWatch:
 
     def __init__(self, network: Network, signal: SignalMovements, program: Program) -> None:
         """Program the card from the network's right of way; `program` only says which links go together."""
-        self._channels = _channels(signal, program)
-        self.monitor = Monitor(card_of(network, signal, self._channels))
+        self.channels = _channels(signal, program)
+        self.monitor = Monitor(card_of(network, signal, self.channels))
         self._seen: dict[str, tuple[Lamp, ...]] = {}
 
     def observe(self, now: int, letters: str) -> int:
@@ -49,7 +49,7 @@ class LampWatch:
         if lamps is None:
             each = lamps_from_letters(letters)
             lamps = self._seen[letters] = tuple(
-                _common([each[link] for link in links]) for links in self._channels
+                _common([each[link] for link in links]) for links in self.channels
             )
         return len(self.monitor.observe(now * 10, lamps))
 

@@ -90,6 +90,11 @@ class SlotVecEnv(VecEnv):
         """Stages each slot may choose now, [num_envs, max_stages]."""
         return self._masks
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
     def close(self) -> None:
         """Stop all workers; harmless twice."""
         for worker in self._workers:

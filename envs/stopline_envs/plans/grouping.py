@@ -11,6 +11,9 @@ from stopline_signals.plan import Aspect, GroupKind
 SHOWS = {"G": Aspect.GREEN, **dict.fromkeys("goOs", Aspect.PERMISSIVE)}
 """State characters that let traffic go; a blinking or dark head gives way."""
 
+HEAVIEST_FIRST = (GroupKind.VEHICLE, GroupKind.TRANSIT, GroupKind.CYCLIST, GroupKind.PEDESTRIAN)
+"""Users that hang on one state character make a group of the first of these kinds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -86,7 +89,7 @@ def _group(
 ) -> Group:
     own = [movements[index] for index in members]
     kinds = {movement.kind for movement in own}
-    kind = kinds.pop() if len(kinds) == 1 else GroupKind.VEHICLE
+    kind = next(kind for kind in HEAVIEST_FIRST if kind in kinds)
     approaches = list(dict.fromkeys(movement.approach for movement in own))
     return Group(
         name=_free(_name(own, kind, approaches), taken),

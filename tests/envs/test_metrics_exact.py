@@ -1,0 +1,89 @@
+"""Delay is exact: checked against a count kept vehicle by vehicle while the simulation runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import libsumo
+import pytest
+
+from stopline_envs.plans import read_network
+from stopline_envs.scenario import Scenario, scenario_from_files
+from stopline_envs.simulation import SumoSimulation
+from tests.envs.maps import scenario_or_skip
+
+DUE = 200
+"""Vehicles of the hand-made case, one a second; one more comes after the end."""
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> tuple[Scenario, str]:
+    """A road before a signal that stays red: it fills up, and the rest never gets in."""
+    net = scenario_or_skip("single").net
+    network = read_network(net)
+    way = next(
+        c for c in network.connections if c.tls and c.direction == "s" and c.via and c.source[0] != ":"
+    )
+    edges = f"{way.source.rpartition('_')[0]} {way.target.rpartition('_')[0]}"
+    routes = tmp_path / "one_a_second.rou.xml"
+    vehicles = [
+        f'<vehicle id="v{i}" depart="{i}"><route edges="{edges}"/></vehicle>' for i in [*range(DUE), 400]
+    ]
+    routes.write_text(f"<routes>{''.join(vehicles)}</routes>")
+    return scenario_from_files(net, [routes], end=DUE), way.tls
+
+
+def test_vehicles_never_inserted_count_up_to_the_end(red: tuple[Scenario, str]) -> None:
+    scenario, signal = red
+    simulation = SumoSimulation(scenario, 1, trips=True)
+    simulation.start()
+    entered: dict[str, float] = {}
+    losses: dict[str, float] = {}
+    while simulation.now < scenario.end:
+        simulation.set_lamps(signal, "r" * len(simulation.lamps(signal)))
+        simulation.step()
+        for name in libsumo.simulation.getDepartedIDList():
+            # A vehicle inserted in the step from t to t + 1 departs at t.
+            entered[name] = simulation.now - 1
+        losses = {name: libsumo.vehicle.getTimeLoss(name) for name in libsumo.vehicle.getIDList()}
+    figures = simulation.metrics()
+
+    delays = [losses[name] + at - int(name[1:]) for name, at in entered.items()]
+    never = [DUE - i for i in range(DUE) if f"v{i}" not in entered]
+    assert len(never) > 50
+    assert figures.unserved == len(never)
+    assert figures.vehicles == DUE
+    assert figures.finished == 0
+    assert figures.delay_s == pytest.approx((sum(delays) + sum(never)) / DUE, abs=0.02)
+
+
+def test_a_vehicle_due_after_the_end_does_not_count(red: tuple[Scenario, str]) -> None:
+    scenario, _ = red
+    simulation = SumoSimulation(scenario.between(end=10), 1, trips=True)
+    simulation.start()
+    while simulation.now < 10:
+        simulation.step()
+    assert simulation.metrics().vehicles == 10
+
+
+def test_finished_trips_agree_with_a_count_on_the_way() -> None:
+    scenario = scenario_or_skip("arterial", 400)
+    simulation = SumoSimulation(scenario, 5, trips=True)
+    simulation.start()
+    losses: dict[str, float] = {}
+    delays: dict[str, float] = {}
+    arrived: set[str] = set()
+    while simulation.now < scenario.end:
+        simulation.step()
+        for name in libsumo.vehicle.getIDList():
+            losses[name] = libsumo.vehicle.getTimeLoss(name)
+            delays[name] = libsumo.vehicle.getDepartDelay(name)
+        arrived |= set(libsumo.simulation.getArrivedIDList())
+    waiting = len(libsumo.simulation.getPendingVehicles())
+    figures = simulation.metrics()
+    assert figures.finished == len(arrived)
+    assert figures.vehicles == len(losses) + waiting
+    # A vehicle's last fraction of a second before it leaves is not seen from outside.
+    assert figures.delay_s == pytest.approx(
+        (sum(losses.values()) + sum(delays.values())) / len(losses), abs=0.5
+    )
