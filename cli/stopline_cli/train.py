@@ -53,13 +53,17 @@ def command(
     row: dict[str, object] = {
         "network": str(best),
         "decisions": found["decisions"],
-        "validation_delay_s": sum(found["delays_s"]) / len(found["delays_s"]),
+        "validation_delay_s": _mean(found["delays_s"]),
         "minutes": (time.monotonic() - began) / 60,
     }
     if as_json:
         print_json(row)
     else:
         print_table([row], title="Best network")
+
+
+def _mean(delays: list[float]) -> float | None:
+    return sum(delays) / len(delays) if delays else None
 
 
 @contextlib.contextmanager

@@ -20,8 +20,9 @@ class TrainConfig:
     """Decisions of PPO, all junctions together."""
     decision_interval: int = 2
     reward: str = "slowness"
+    reward_scale: float = 0.05
 
-    workers: int = 2
+    workers: int = 4
     """SUMO processes."""
     slots: int = 8
     """Signals of each generated network."""
@@ -52,6 +53,7 @@ class TrainConfig:
     """Rollouts at the start in which only the critic learns, so that it does not spoil what was imitated."""
 
     validation_networks: int = 6
+    """0: nothing is compared, the newest network counts as the best."""
     validation_every: int = 250_000
     """Decisions between two validations; the best validated network is the one exported."""
     checkpoint_every: int = 50_000
@@ -87,11 +89,11 @@ def config_from_table(table: dict[str, Any], where: str) -> TrainConfig:
 
 def _like(default: object, value: object, where: str) -> object:
     """The value as the type of the default."""
-    kind = type(value)
-    if isinstance(default, float) and kind is int:
+    wanted, found = type(default), type(value)
+    if wanted is float and found is int:
         return float(cast(int, value))
-    if isinstance(default, tuple) and kind is list:
+    if wanted is tuple and found is list:
         return tuple(map(float, cast("list[float]", value)))
-    if kind is not type(default):
+    if found is not wanted:
         raise PolicyError(f"{where} must be like {default!r}, found {value!r}")
     return value

@@ -100,6 +100,9 @@ class Keeper(BaseCallback):
 
     def _validate(self, learner: PPO) -> None:
         actor = actor_of(learner)
+        if not self._networks:
+            self._keep(actor, decisions_of(learner), Validation(()))
+            return
         found = validate(TorchPolicy(actor, self._config.decision_interval), self._networks)
         self._point(learner, {"validation_s": found.mean_s, "validation_score": found.score})
         if found.score < self._best:
@@ -111,7 +114,12 @@ class Keeper(BaseCallback):
         torch.save(actor.state_dict(), buffer)
         self._journal.replace(self._journal.best.name, buffer.getvalue())
         self._journal.write(
-            "best.json", {"decisions": decisions, "score": found.score, "delays_s": list(found.delays)}
+            "best.json",
+            {
+                "decisions": decisions,
+                "score": found.score if found.delays else None,
+                "delays_s": list(found.delays),
+            },
         )
 
     def _point(self, learner: PPO, figures: dict[str, float]) -> None:

@@ -12,17 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from stable_baselines3.common.vec_env import VecEnv
 
 from stopline_agents.network import StageScorer
 from stopline_agents.training.config import TrainConfig, config_from_table
+from stopline_agents.training.environment import make_env
 from stopline_agents.training.imitation import Lessons, collect_lessons, imitate
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.keeper import Keeper, Progress, Report
 from stopline_agents.training.learner import actor_of, decisions_of, learn, load_learner, make_learner
-from stopline_agents.training.networks import GeneratedNetworks, validation_networks
-from stopline_envs.slots import SlotSettings
-from stopline_envs.vec_env import SlotVecEnv
+from stopline_agents.training.networks import validation_networks
 from stopline_signals.errors import PolicyError
 from stopline_signals.observation import ObservationLayout
 
@@ -47,7 +45,7 @@ def train(
     if not going_on:
         _begin(journal)
     journal.write("config.json", config.to_table())
-    env = _make_env(config, folder, _count_restart(journal) if going_on else 0)
+    env = make_env(config, folder, _count_restart(journal) if going_on else 0)
     try:
         learner = load_learner(journal.checkpoint, config, env) if going_on else make_learner(config, env)
         if config.teacher and not going_on:
@@ -86,19 +84,6 @@ def _count_restart(journal: Journal) -> int:
     restarts = int(state.get("restarts", 0)) + 1
     journal.write("state.json", {**state, "restarts": restarts})
     return restarts
-
-
-def _make_env(config: TrainConfig, folder: Path, restarts: int) -> VecEnv:
-    settings = SlotSettings(
-        decision_interval=config.decision_interval,
-        reward=config.reward,
-        max_groups=config.max_groups,
-        max_stages=config.max_stages,
-    )
-    source = GeneratedNetworks(config, folder / "networks")
-    # A resumed run meets new networks, not again the ones it began with.
-    seed = config.seed + 1_000_003 * restarts
-    return SlotVecEnv(source, workers=config.workers, slots=config.slots, settings=settings, seed=seed)
 
 
 def _imitate(config: TrainConfig, journal: Journal, actor: StageScorer, report: Report) -> None:
