@@ -113,9 +113,7 @@ class Transitions:
         ends = list(ended)
         for group in ending:
             ends[group] = now
-        starts = {
-            group: self._earliest_start(group, aspects, wanted, ends, now, ending) for group in starting
-        }
+        starts = {group: self._earliest_start(group, aspects, ends, now, ending) for group in starting}
         self._wait_for_walks(starts, aspects, wanted, pending)
         latest = self._late_ends(ending, aspects, starts, now)
         changes = [change for group in ending for change in self.ending(group, latest[group])]
@@ -148,13 +146,12 @@ class Transitions:
 
     def ready_at(self, group: int, aspects: Sequence[int], ended: Sequence[int]) -> int:
         """Earliest time a group that is red now may start beside the groups that stay green."""
-        return self._earliest_start(group, aspects, aspects, ended, 0, ())
+        return self._earliest_start(group, aspects, ended, 0, ())
 
     def _earliest_start(
         self,
         group: int,
         aspects: Sequence[int],
-        wanted: Sequence[int],
         ends: Sequence[int],
         now: int,
         ending: Sequence[int],
@@ -162,9 +159,9 @@ class Transitions:
         earliest = now
         if aspects[group] < PERMISSIVE or group in ending:
             earliest = max(now, ends[group] + self._changes[group] + self._red_revert)
+        # Also of a foe that stays green, giving way: it may have ended a protected green just before.
         for foe, intergreen in self._foes[group]:
-            stays = PERMISSIVE <= aspects[foe] <= wanted[foe] and foe not in ending
-            if not stays and ends[foe] + intergreen > earliest:
+            if ends[foe] + intergreen > earliest:
                 earliest = ends[foe] + intergreen
         return earliest
 

@@ -52,7 +52,7 @@ class LampChecker:
     def _clearances(self, now: int, group: int, aspects: tuple[int, ...]) -> None:
         for foe, ended in enumerate(self._ended):
             needed = self.plan.intergreen[foe][group]
-            if needed == NO_CONFLICT or ended is None or aspects[foe] in GREENS:
+            if needed == NO_CONFLICT or ended is None:
                 continue
             self._require(
                 now - ended >= needed, now, f"intergreen {foe} -> {group} was {now - ended}, not {needed}"
