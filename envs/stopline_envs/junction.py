@@ -43,6 +43,8 @@ class SimJunction:
         self._request = KEEP
         self._lit: tuple[int, ...] = ()
         self.state = self.engine.start(0)
+        self._judged: EngineState | None = None
+        self._allowed = 0
 
     def start(self, now: int, stage: int | None = None) -> None:
         """Begin at `now` (s): all red, then the stage; by default the one the fixed program wants."""
@@ -62,13 +64,16 @@ class SimJunction:
         """Bring the engine to `now` (s) and take new readings; button calls stay until walk."""
         self.state = self.engine.advance(self.state, KEEP, self.calls, now * SECOND).state
         self.readings = self._latch(readings)
-        self.calls = calls_from(self.plan, self.readings)
-        self.state = self.engine.advance(self.state, KEEP, self.calls, now * SECOND).state  # note who waits
+        calls = calls_from(self.plan, self.readings)
+        if calls != self.calls:
+            self.calls = calls
+            self.state = self.engine.advance(self.state, KEEP, calls, now * SECOND).state  # note who waits
 
     def view(self) -> JunctionView:
         """What a policy sees now."""
-        allowed = self.guard.allowed(self.state)
-        return JunctionView(self.plan, self.state, self.readings, allowed, self.state.now / SECOND)
+        self._allowed = self.guard.allowed(self.state)
+        self._judged = self.state
+        return JunctionView(self.plan, self.state, self.readings, self._allowed, self.state.now / SECOND)
 
     def program_stage(self) -> int:
         """The stage the fixed program asks for now, early enough for its green to start on time."""
@@ -78,8 +83,9 @@ class SimJunction:
 
     def ask(self, stage: int) -> Verdict:
         """Ask for a stage from now on; the guard's answer is what the engine is asked for."""
-        verdict = self.guard.decide(self.state, stage)
-        self._request = verdict.stage
+        seen = self.state is self._judged and stage >= 0 and self._allowed >> stage & 1
+        verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage)
+        self._request = KEEP if verdict.stage == self.state.stage else verdict.stage
         return verdict
 
     def lamps(self, now: int) -> str:

@@ -60,7 +60,8 @@ class SlotRun:
         ]
         self._reward = reward_function(settings.reward)
         self._views: list[JunctionView] = []
-        self.size = self._encoders[0].layout.size
+        layout = self._encoders[0].layout
+        self.size, self._mask = layout.size, layout.mask
         self._warm_until = scenario.begin + scenario.warmup
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
@@ -84,11 +85,9 @@ class SlotRun:
     def observe(self) -> tuple[Observations, Masks]:
         """Observations and the stages each signal may choose now."""
         observations = np.zeros((len(self.names), self.size), dtype=np.float32)
-        masks = np.zeros((len(self.names), self.settings.max_stages), dtype=np.bool_)
         for index, (encoder, view) in enumerate(zip(self._encoders, self._views, strict=True)):
             encoder.encode(view.state, view.readings, view.allowed, observations[index])
-            masks[index] = mask_of(view.allowed, self.settings.max_stages)
-        return observations, masks
+        return observations, observations[:, self._mask] > 0
 
     @property
     def done(self) -> bool:
@@ -105,8 +104,3 @@ class SlotRun:
     def close(self) -> None:
         """Stop SUMO."""
         self.run.close()
-
-
-def mask_of(allowed: int, stages: int) -> Masks:
-    """A bit mask of stages as a row of booleans."""
-    return np.asarray([bool(allowed >> stage & 1) for stage in range(stages)], dtype=np.bool_)
