@@ -39,6 +39,9 @@ def command(
         float,
         typer.Option(min=0, help="Hold time up to so many seconds, until a controller reads them all."),
     ] = 0.0,
+    linger: Annotated[
+        float, typer.Option(min=0, help="Stay up to so many seconds after the end, until leases are back.")
+    ] = 0.0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="First port; 0 takes free ones.")] = 0,
     seconds: Annotated[
@@ -81,7 +84,8 @@ def command(
         where = _scenario(scenario, window, begin, end)
         extra = [where.emergency.file] if emergency and where.emergency else []
         street = Street(where, seed=seed, rate=rate, host=host, port=port, extra_files=extra)
-        result = report_to_table(asyncio.run(run_street(street, wait=wait, out=out, announce=announce)))
+        running = run_street(street, wait=wait, linger=linger, out=out, announce=announce)
+        result = report_to_table(asyncio.run(running))
     if as_json:
         print_json(result)
     else:

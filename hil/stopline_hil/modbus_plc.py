@@ -225,8 +225,6 @@ def _block(address: int, values: list[int]) -> SimData:
 
 
 def _bound_port(server: ModbusTcpServer) -> int:
-    listening = cast(
-        "asyncio.Server", server.transport
-    )  # a client keeps a pipe there
+    listening = cast("asyncio.Server", server.transport)  # a client keeps a pipe there
     port: int = listening.sockets[0].getsockname()[1]
     return port

@@ -47,9 +47,17 @@ async def run_cabinet(
 
 
 async def run_street(
-    street: Street, *, wait: float = 0.0, out: Path | None = None, announce: Announce | None = None
+    street: Street,
+    *,
+    wait: float = 0.0,
+    linger: float = 0.0,
+    out: Path | None = None,
+    announce: Announce | None = None,
 ) -> StreetReport:
-    """A scenario's cabinets and its street; `wait` holds time until a controller has read every cabinet.
+    """A scenario's cabinets and its street.
+
+    `wait` holds time until a controller has read every cabinet, `linger` keeps the ports open after the end
+    until every lease was given back; both at most so many wall-clock seconds.
 
     With `out`, `site.toml` is there once all ports are open (`cabinets.json` is written last), and
     `street.json` holds the report at the end.
@@ -59,8 +67,10 @@ async def run_street(
         if wait:
             await street.wait_for_controller(wait)
         report = await street.run()
-    if out is not None:
-        _write(out / "street.json", report_to_table(report))
+        if out is not None:
+            _write(out / "street.json", report_to_table(report))
+        if linger:
+            await street.wait_for_release(linger)
     return report
 
 

@@ -114,12 +114,13 @@ class Street:
 
     async def wait_for_controller(self, seconds: float) -> bool:
         """Hold time until every cabinet was read, at most so many wall-clock seconds; True when all were."""
-        deadline = time.monotonic() + seconds
-        while not all(cabinet.reads for cabinet in self.cabinets.values()):
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(POLL_S)
-        return True
+        return await _until(lambda: all(cabinet.reads for cabinet in self.cabinets.values()), seconds)
+
+    async def wait_for_release(self, seconds: float) -> bool:
+        """Keep the ports open until nobody holds a lease, at most so many wall-clock seconds."""
+        return await _until(
+            lambda: all(cabinet.core.lease is None for cabinet in self.cabinets.values()), seconds
+        )
 
     async def run(self) -> StreetReport:
         """Run the scenario to its end, whoever controls it."""
@@ -167,3 +168,12 @@ class Street:
             plans_accepted={name: cabinet.plans_accepted for name, cabinet in self.cabinets.items()},
             metrics=self._simulation.metrics(),
         )
+
+
+async def _until(done: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_S)
+    return True

@@ -141,6 +141,22 @@ async def test_waiting_for_a_controller_holds_time() -> None:
         await client.close()
 
 
+async def test_a_controller_can_hand_back_after_the_end(tmp_path: Path) -> None:
+    street = Street(short("rilsa1", 60), rate=0)
+    running = asyncio.create_task(run_street(street, wait=10, linger=10, out=tmp_path))
+    while not (tmp_path / "cabinets.json").is_file():
+        await asyncio.sleep(0.01)
+    name, plan = next(iter(street.plans.items()))
+    client = ModbusCabinet("127.0.0.1", street.cabinets[name].port, plan, owner=1)
+    await client.connect()
+    while not (tmp_path / "street.json").is_file():
+        await asyncio.sleep(0.01)
+    assert not running.done()
+    await client.release()
+    await asyncio.wait_for(running, 5)
+    await client.close()
+
+
 def test_plans_survive_the_site_files(tmp_path: Path) -> None:
     tricky = replace(crossroads('a "quoted" näme\\'), source="two\nlines")
     path = write_site(
