@@ -5,7 +5,7 @@ from __future__ import annotations
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import Program
 from stopline_signals.detectors import DetectorReading, calls_from
-from stopline_signals.engine import KEEP, Engine
+from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.guard import Guard, Verdict
 from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
 from stopline_signals.view import JunctionView
