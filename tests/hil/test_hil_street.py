@@ -142,7 +142,7 @@ async def test_waiting_for_a_controller_holds_time() -> None:
 
 
 async def test_a_controller_can_hand_back_after_the_end(tmp_path: Path) -> None:
-    street = Street(short("rilsa1", 60), rate=0)
+    street = Street(short("rilsa1", 40), rate=20)
     running = asyncio.create_task(run_street(street, wait=10, linger=10, out=tmp_path))
     while not (tmp_path / "cabinets.json").is_file():
         await asyncio.sleep(0.01)
@@ -150,7 +150,8 @@ async def test_a_controller_can_hand_back_after_the_end(tmp_path: Path) -> None:
     client = ModbusCabinet("127.0.0.1", street.cabinets[name].port, plan, owner=1)
     await client.connect()
     while not (tmp_path / "street.json").is_file():
-        await asyncio.sleep(0.01)
+        await client.heartbeat()
+        await asyncio.sleep(0.02)
     assert not running.done()
     await client.release()
     await asyncio.wait_for(running, 5)
