@@ -1,7 +1,7 @@
 """Builds the networks beside this script: `python -m sumo_networks.build [--out DIR] [NAME...]`.
 
-Every file is written again from the tables in `build_arterial.py` and `build_single.py`; a second run gives the same
-bytes. Run it from the root of the checkout, with the `sim` extra installed.
+Every file is written again from the tables in `build_arterial.py` and `build_single.py`; a second run gives
+the same bytes. Run it from the root of the checkout, with the `sim` extra installed.
 """
 
 from __future__ import annotations
