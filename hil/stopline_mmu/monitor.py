@@ -165,7 +165,8 @@ class Monitor:
     def _enter(self, i: int, old: Lamp | None, new: Lamp, time: int) -> None:
         """Start the timers of what channel i shows now."""
         known = time if old is not None and old not in (Lamp.FLASH, Lamp.DARK, Lamp.DUAL) else None
-        self._since[i] = known
+        if not (old in STOPPED and new in STOPPED):  # red-yellow is still red
+            self._since[i] = known
         if old is Lamp.GREEN:
             self._protected_end[i] = time
         if old in GREENISH and new not in GREENISH:
