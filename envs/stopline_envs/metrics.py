@@ -16,7 +16,9 @@ class TripMetrics:
     """Means over vehicles: times in seconds, speed in m/s.
 
     `delay_s` is over all scheduled vehicles; wait, travel time, speed and stops over those that departed.
-    `unserved` counts vehicles never inserted. Pedestrians are apart: `walkers`, `walk_wait_s` (time lost).
+    `unserved` counts vehicles never inserted. `longest_wait_s` is the most that one vehicle waited in all,
+    `longest_stop_s` the longest unbroken standstill (gridlock when over 600 s), to 10 s. Pedestrians are
+    apart: `walkers`, `walk_wait_s` (time lost).
     """
 
     delay_s: float
@@ -28,6 +30,7 @@ class TripMetrics:
     vehicles: int
     finished: int
     longest_wait_s: float
+    longest_stop_s: float = 0.0
     walkers: int = 0
     walk_wait_s: float = 0.0
 

@@ -18,23 +18,24 @@ SCALE = 10.0
 """Vehicles standing still around a junction that make a reward of -1."""
 
 _rewards: dict[str, RewardFunction] = {}
-_with_leaving: set[str] = set()
+_wide: set[str] = set()
 
 
-def register_reward(name: str, function: RewardFunction, *, leaving: bool = False) -> None:
+def register_reward(name: str, function: RewardFunction, *, wide: bool = False) -> None:
     """Make a reward available under a name; an existing name is replaced.
 
-    `leaving` says that it uses `Traffic.leaving`, which costs more looks and is otherwise not counted.
+    `wide` says that it uses `Traffic.leaving` or `Traffic.approach`, which cost more calls a look and are
+    otherwise not counted.
     """
     _rewards[name] = function
-    _with_leaving.discard(name)
-    if leaving:
-        _with_leaving.add(name)
+    _wide.discard(name)
+    if wide:
+        _wide.add(name)
 
 
-def counts_leaving(name: str) -> bool:
-    """Whether the reward of that name needs the vehicles past the junction counted."""
-    return name in _with_leaving
+def looks_wide(name: str) -> bool:
+    """Whether the reward of that name needs the traffic past the junction or on its whole approaches."""
+    return name in _wide
 
 
 def reward_function(name: str) -> RewardFunction:
@@ -55,6 +56,15 @@ def slowness(looks: Sequence[Traffic]) -> float:
     return -_mean([look.slowness for look in looks]) / SCALE
 
 
+def delay(looks: Sequence[Traffic]) -> float:
+    """Time lost per second on the whole approaches, mean over the interval.
+
+    Unlike `slowness` it also sees the queue that reaches beyond the zones, and the vehicles that wait to enter
+    the network: serving a saturated approach is worth what it should be.
+    """
+    return -_mean([look.approach for look in looks]) / SCALE
+
+
 def queue(looks: Sequence[Traffic]) -> float:
     """Queued vehicles in the zones, mean over the interval."""
     return -_mean([float(look.queued) for look in looks]) / SCALE
@@ -70,6 +80,6 @@ def _mean(values: list[float]) -> float:
 
 
 register_reward("slowness", slowness)
-register_reward("delay", slowness)
+register_reward("delay", delay, wide=True)
 register_reward("queue", queue)
-register_reward("pressure", pressure, leaving=True)
+register_reward("pressure", pressure, wide=True)

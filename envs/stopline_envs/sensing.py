@@ -12,9 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stopline_envs.plans import LaneSegment, PlanSet
-from stopline_envs.plans.zones import NEAR_ZONE_M
+from stopline_envs.plans.zones import NEAR_ZONE_M, approach_lanes_of
 from stopline_signals.detectors import NOTHING, QUEUED_BELOW_MPS, DetectorReading
 from stopline_signals.plan import DetectorKind
+
+LEAVING = -1
+"""Slot of lane pieces past a junction."""
+APPROACH = -2
+"""Slot of lane pieces that lead to a junction."""
 
 
 class Traffic(NamedTuple):
@@ -28,6 +33,9 @@ class Traffic(NamedTuple):
     slowness: float = 0.0
     leaving: int = 0
     """Vehicles on the first 50 m past the junction; counted only where a reward asks for it."""
+    approach: float = 0.0
+    """Slowness on the whole approaches up to the signals before, those waiting to enter the network counted
+    as standing; counted only where a reward asks for it."""
 
 
 class Snapshot(NamedTuple):
@@ -51,6 +59,7 @@ class _Cell(NamedTuple):
     slots: tuple[int, ...]
     junctions: tuple[int, ...]
     leaving: tuple[int, ...]
+    approached: tuple[int, ...]
     limit: float
 
 
@@ -61,7 +70,7 @@ class _Button(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A lane piece and what it counts for; slot -1 is traffic past the junction."""
+    """A lane piece and what it counts for: a detector's slot, or one of the figures for rewards."""
 
     start: float
     end: float
@@ -73,14 +82,18 @@ class Sensors:
     """Reads the detectors of some junctions; `libsumo` must hold their simulation."""
 
     def __init__(
-        self, plan_set: PlanSet, junctions: Sequence[str], libsumo: Any, *, leaving: bool = False
+        self, plan_set: PlanSet, junctions: Sequence[str], libsumo: Any, *, wide: bool = False
     ) -> None:
-        """Lay the zones of the junctions' plans out on lanes; `leaving` also counts past the junctions."""
+        """Lay the zones of the junctions' plans out on lanes.
+
+        `wide` also counts past the junctions and on the whole approaches.
+        """
         self._libsumo = libsumo
         self._calls = _fast_calls(libsumo)
         self._detectors = [plan_set.plans[name].detectors for name in junctions]
         self._firsts: list[int] = []
         self._buttons: list[_Button] = []
+        self._entrances: dict[str, list[int]] = {}
         pieces: dict[str, list[_Piece]] = {}
         slot = 0
         for number, name in enumerate(junctions):
@@ -93,8 +106,13 @@ class Sensors:
                     piece = _Piece(segment.start, segment.end, slot, number)
                     pieces.setdefault(segment.lane, []).append(piece)
                 slot += 1
-            for lane in _exits(plan_set, name) if leaving else ():
-                pieces.setdefault(lane, []).append(_Piece(0.0, NEAR_ZONE_M[1], -1, number))
+            for lane in _exits(plan_set, name) if wide else ():
+                pieces.setdefault(lane, []).append(_Piece(0.0, NEAR_ZONE_M[1], LEAVING, number))
+            for lane in approach_lanes(plan_set, name) if wide else ():
+                length = plan_set.network.lanes[lane].length
+                pieces.setdefault(lane, []).append(_Piece(0.0, length, APPROACH, number))
+                if not plan_set.network.entering.get(lane):
+                    self._entrances.setdefault(lane, []).append(number)
         self._slots = slot
         self._cells: list[_Cell] = []
         self._lanes = {
@@ -105,10 +123,10 @@ class Sensors:
         """Read every detector now."""
         counts, stopped, speeds = self._fill_cells()
         vehicles, queued = [0] * self._slots, [0] * self._slots
-        truth = [[0, 0, 0.0, 0] for _ in self._detectors]
+        truth = [[0, 0, 0.0, 0, 0.0] for _ in self._detectors]
         for cell, count in enumerate(counts):
             if count:
-                slots, junctions, leaving, limit = self._cells[cell]
+                slots, junctions, leaving, approached, limit = self._cells[cell]
                 for slot in slots:
                     vehicles[slot] += count
                     queued[slot] += stopped[cell]
@@ -119,11 +137,17 @@ class Sensors:
                     row[2] += count - speeds[cell] / limit
                 for number in leaving:
                     truth[number][3] += count
+                for number in approached:
+                    truth[number][4] += count - speeds[cell] / limit
+        for lane, numbers in self._entrances.items():
+            waiting = len(self._libsumo.lane.getPendingVehicles(lane))
+            for number in numbers:
+                truth[number][4] += waiting
         for slot in self._buttons_pressed():
             vehicles[slot] = 1
         return Snapshot(
             [self._readings(number, vehicles, queued) for number in range(len(self._detectors))],
-            [Traffic(int(row[0]), int(row[1]), row[2], int(row[3])) for row in truth],
+            [Traffic(int(row[0]), int(row[1]), row[2], int(row[3]), row[4]) for row in truth],
         )
 
     def _fill_cells(self) -> tuple[list[int], list[int], list[float]]:
@@ -175,9 +199,12 @@ class Sensors:
         for low, high in zip([-1.0, *bounds], [*bounds, float("inf")], strict=True):
             inside = [piece for piece in pieces if piece.start <= low and high <= piece.end]
             towards = {piece.junction for piece in inside if piece.slot >= 0}
-            past = {piece.junction for piece in inside if piece.slot < 0}
+            past = {piece.junction for piece in inside if piece.slot == LEAVING}
+            approached = {piece.junction for piece in inside if piece.slot == APPROACH}
             slots = tuple(piece.slot for piece in inside if piece.slot >= 0)
-            self._cells.append(_Cell(slots, tuple(sorted(towards)), tuple(sorted(past)), limit))
+            self._cells.append(
+                _Cell(slots, tuple(sorted(towards)), tuple(sorted(past)), tuple(sorted(approached)), limit)
+            )
         return _Lane(first, tuple(bounds), limit)
 
 
@@ -195,6 +222,11 @@ def _exits(plan_set: PlanSet, name: str) -> list[str]:
     lanes = plan_set.network.lanes
     targets = [movement.connection.target for movement in plan_set.movements[name].movements]
     return [lane for lane in dict.fromkeys(targets) if lane in lanes and not lane.startswith(":")]
+
+
+def approach_lanes(plan_set: PlanSet, name: str) -> list[str]:
+    """Lanes that lead to the junction's vehicle stop lines, up to the signals before or APPROACH_M."""
+    return approach_lanes_of(plan_set.network, plan_set.movements[name].movements)
 
 
 def _button(slot: int, zone: Sequence[LaneSegment]) -> _Button:

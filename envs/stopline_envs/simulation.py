@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stopline_envs.metrics import TripMetrics, read_trips
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import SimulationError
 
+STANDSTILL_EVERY_S = 10
 LOG_TAIL = 20
 """Lines of SUMO's log quoted in an error."""
 
@@ -48,6 +50,7 @@ class SumoSimulation:
         self._options = tuple(options)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: TripMetrics | None = None
+        self._longest_stop = 0.0
 
     def start(self) -> None:
         """Load and start; SimulationError if SUMO refuses or another simulation runs in this process."""
@@ -69,6 +72,7 @@ class SumoSimulation:
         _owner = self
         self.now = self.scenario.begin
         self._metrics = None
+        self._longest_stop = 0.0
 
     def step(self) -> None:
         """Run one second."""
@@ -80,6 +84,10 @@ class SumoSimulation:
                 f"scenario {self.scenario.name}: SUMO stopped at {self.now} s: {last_words}"
             ) from error
         self.now += 1
+        if self._trips and self.now % STANDSTILL_EVERY_S == 0:
+            waiting = libsumo_module().vehicle.getWaitingTime
+            waits = [waiting(name) for name in libsumo_module().vehicle.getIDList()]
+            self._longest_stop = max(self._longest_stop, *waits, 0.0)
 
     @property
     def running(self) -> bool:
@@ -108,7 +116,7 @@ class SumoSimulation:
         if self._trips and self._folder is not None and self._metrics is None:
             path = self._trip_file(Path(self._folder.name))
             if path.is_file():
-                self._metrics = read_trips(path)
+                self._metrics = replace(read_trips(path), longest_stop_s=self._longest_stop)
         self._drop_folder()
 
     def metrics(self) -> TripMetrics:

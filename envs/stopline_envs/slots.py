@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopline_envs.network import NetworkRun
-from stopline_envs.rewards import counts_leaving, reward_function
+from stopline_envs.rewards import looks_wide, reward_function
 from stopline_envs.scenario import Scenario
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
 from stopline_signals.view import JunctionView
@@ -51,7 +51,7 @@ class SlotRun:
             signals=settings.signals,
             trips=settings.trips,
             options=settings.options,
-            leaving=counts_leaving(settings.reward),
+            wide=looks_wide(settings.reward),
         )
         self.names = self.run.names
         self._encoders = [

@@ -87,3 +87,15 @@ def test_finished_trips_agree_with_a_count_on_the_way() -> None:
     assert figures.delay_s == pytest.approx(
         (sum(losses.values()) + sum(delays.values())) / len(losses), abs=0.5
     )
+
+
+def test_the_longest_standstill_is_seen(red: tuple[Scenario, str]) -> None:
+    scenario, signal = red
+    simulation = SumoSimulation(scenario, 1, trips=True)
+    simulation.start()
+    while simulation.now < scenario.end:
+        simulation.set_lamps(signal, "r" * len(simulation.lamps(signal)))
+        simulation.step()
+    figures = simulation.metrics()
+    assert figures.longest_stop_s > 120
+    assert figures.longest_stop_s == pytest.approx(figures.longest_wait_s, abs=10)

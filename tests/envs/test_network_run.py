@@ -9,6 +9,7 @@ import pytest
 
 from stopline_envs.junction import SimJunction
 from stopline_envs.network import NetworkRun, ProgramRun, watch_of
+from stopline_envs.plans import BenchmarkTiming
 from stopline_mmu import Rule
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.plan import DetectorKind
@@ -163,3 +164,37 @@ def test_waking_the_engine_when_a_lamp_is_due_equals_waking_it_every_second(runn
         shown.append(lamps)
     assert shown[0] == shown[1]
     assert len(set(shown[0])) > 5
+
+
+def test_benchmark_timing_is_flagged_and_the_monitor_counts_what_it_breaks(running: Register) -> None:
+    run = running(NetworkRun(scenario_or_skip("cologne8", 300), timing=BenchmarkTiming()))
+    assert all(plan.benchmark_only for plan in run.plans)
+    assert {group.yellow for plan in run.plans for group in plan.groups} == {30}
+    drive(run, 1)
+    rules = {rule for junction in run.junctions for rule in junction.monitor.counts}
+    assert run.violations > 0
+    assert rules <= {Rule.CLEARANCE, Rule.SHORT_YELLOW}
+
+
+def test_the_fixed_program_starts_its_greens_when_the_network_does(running: Register) -> None:
+    """Clearances grow into the green before them: green starts stay where the net's program has them."""
+    run = running(NetworkRun(scenario_or_skip("cologne1", 400)))
+    run.reset(1)
+    (junction,) = run.junctions
+    program = junction.plan.program
+    assert program is not None
+    starts: dict[int, set[int]] = {}
+    before = junction.state.aspects
+    while not run.done:
+        run.advance(run.program_stages(), 1)
+        for group, aspect in enumerate(junction.state.aspects):
+            if aspect == 3 and before[group] != 3:
+                starts.setdefault(group, set()).add(junction.state.since[group] % program.cycle)
+        before = junction.state.aspects
+    wanted = {step.green_at for step in program.steps if step in program.steps[::2]}
+    through = {group for step in program.steps[::2] for group in junction.plan.stages[step.stage].protected}
+    assert len(through) >= 4
+    late = [(at - due + 450) % 900 - 450 for group in through for at in starts[group] for due in wanted]
+    close = [gap for gap in late if abs(gap) < 200]
+    assert len(close) == sum(len(starts[group]) for group in through)
+    assert all(-10 <= gap <= 10 for gap in close)

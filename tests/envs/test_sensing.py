@@ -53,7 +53,7 @@ def test_readings_equal_a_plain_count(name: str, running: Register) -> None:
 def test_both_ways_of_looking_see_the_same(running: Register) -> None:
     run = running(NetworkRun(scenario_or_skip("arterial", 300)))
     run.reset(1)
-    sensors = Sensors(run.plan_set, run.names, libsumo, leaving=True)
+    sensors = Sensors(run.plan_set, run.names, libsumo, wide=True)
     *rest, _, on_lane = sensors._calls
     near = leaving = 0
     while not run.done:

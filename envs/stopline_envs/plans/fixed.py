@@ -19,7 +19,7 @@ def fixed_program(program: Program, staging: Staging) -> FixedProgram | None:
     steps: list[ProgramStep] = []
     begin = 0.0
     for phase, stages in zip(program.phases, staging.of_phase, strict=True):
-        for part, stage in enumerate(stages):
+        for part, stage in enumerate(stages if phase.duration > 0 else ()):
             green_at = round((begin + phase.duration * part / len(stages)) * 10)
             if not steps or steps[-1].stage != stage:
                 steps.append(ProgramStep(stage, green_at))

@@ -14,6 +14,7 @@ Point = tuple[float, float]
 
 DEFAULT_LANE_WIDTH = 3.2
 CROSSING_WIDTH = 4.0
+TIMING = ("minDur", "maxDur", "vehext", "yellow", "red")
 
 CLASSES = frozenset(
     [
@@ -104,12 +105,13 @@ class Junction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """One phase of a program; durations in seconds."""
+    """One phase of a program; durations in seconds, `timing` what else a NEMA phase states."""
 
     duration: float
     state: str
     longest: float | None = None
     name: str = ""
+    timing: Mapping[str, float] = field(default_factory=dict[str, float], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ class Program:
     offset: float
     phases: tuple[Phase, ...]
     where: str
+    params: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def cycle(self) -> float:
@@ -219,6 +222,7 @@ def _program(element: ElementTree.Element, path: Path) -> Program:
         offset=_number(element, "offset", where, 0.0),
         phases=phases,
         where=where,
+        params={e.get("key", ""): e.get("value", "") for e in element.findall("param")},
     )
 
 
@@ -233,6 +237,7 @@ def _phase(element: ElementTree.Element, where: str) -> Phase:
         state=state,
         longest=None if longest is None else _number(element, "maxDur", where),
         name=element.get("name", ""),
+        timing={key: _number(element, key, where) for key in TIMING if key in element.attrib},
     )
 
 

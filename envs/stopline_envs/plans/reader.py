@@ -11,6 +11,7 @@ from stopline_envs.plans.findings import Finding, FindingKind
 from stopline_envs.plans.fixed import fixed_program
 from stopline_envs.plans.grouping import SHOWS, Group, GroupConflicts, groups_of
 from stopline_envs.plans.movements import RightOfWay, SignalMovements, movements_of
+from stopline_envs.plans.nema import stage_names, unrolled, with_nema_times
 from stopline_envs.plans.net import Network, Program, read_network
 from stopline_envs.plans.oncoming import oncoming_groups
 from stopline_envs.plans.staging import Staging, stages_of
@@ -131,7 +132,7 @@ def _plan_of(
     plan = SignalPlan(
         junction=signal.tls,
         groups=signal_groups,
-        stages=tuple(_stage(str(number + 1), aspects) for number, aspects in enumerate(staging.stages)),
+        stages=tuple(map(_stage, stage_names(program, staging), staging.stages)),
         intergreen=intergreens(signal_groups, paths),
         yields=_yields(conflicts, staging),
         detectors=detectors,
@@ -213,10 +214,11 @@ def _runs(program: Program, group: Group, *, green: bool) -> list[float]:
     runs: list[tuple[bool, float]] = []
     for character, phase in zip(group.column, program.phases, strict=True):
         shows = character in SHOWS
+        length = phase.duration if phase.longest is None or not shows else phase.longest
         if runs and runs[-1][0] == shows:
-            runs[-1] = (shows, runs[-1][1] + phase.duration)
+            runs[-1] = (shows, runs[-1][1] + length)
         else:
-            runs.append((shows, phase.duration))
+            runs.append((shows, length))
     if len(runs) > 1 and runs[0][0] == runs[-1][0]:
         runs[0] = (runs[0][0], runs[0][1] + runs.pop()[1])
     return [length for shows, length in runs if shows is green]

@@ -17,6 +17,7 @@ from stopline_signals.plan import Detector, DetectorKind, GroupKind
 
 NEAR_ZONE_M = (0.0, 50.0)
 FAR_ZONE_M = (50.0, 120.0)
+APPROACH_M = 1000.0
 VEHICLE_SPACE_M = 7.5
 """Length one queued vehicle takes, gap included."""
 
@@ -52,6 +53,12 @@ def detectors_of(
             detectors.append(detector)
             zones[detector.name] = zone
     return tuple(detectors), zones
+
+
+def approach_lanes_of(network: Network, movements: Iterable[Movement]) -> list[str]:
+    """Every lane within APPROACH_M upstream of the vehicles' stop lines, not past another signal."""
+    lanes = {m.connection.source for m in movements if m.kind is not GroupKind.PEDESTRIAN}
+    return sorted(_upstream(network, lanes, APPROACH_M))
 
 
 def _of_group(
