@@ -59,8 +59,8 @@ def slowness(looks: Sequence[Traffic]) -> float:
 def delay(looks: Sequence[Traffic]) -> float:
     """Time lost per second on the whole approaches, mean over the interval.
 
-    Unlike `slowness` it also sees the queue that reaches beyond the zones, and the vehicles that wait to enter
-    the network: serving a saturated approach is worth what it should be.
+    Unlike `slowness` it also sees the queue that reaches beyond the zones, and the vehicles that wait to
+    enter the network: serving a saturated approach is worth what it should be.
     """
     return -_mean([look.approach for look in looks]) / SCALE
 
