@@ -127,3 +127,9 @@ def test_violations_beyond_what_is_kept_are_still_counted() -> None:
         monitor.observe(2 * time + 1, lamps_from_letters("rrr"))
     assert len(monitor.violations) == KEPT
     assert monitor.total == KEPT + 50
+
+
+def test_the_order_of_channels_does_not_matter() -> None:
+    turned = Card(channels=CARD.channels, yields=frozenset({(0, 1)}))  # now main is the one that gives way
+    assert judge(((0, "grr"), (60, "gGr")), turned) == []
+    assert [v.rule for v in judge(((0, "Grr"), (60, "GGr")), turned)] == [Rule.CONFLICT]
