@@ -98,7 +98,8 @@ class Engine:
         state = EngineState(
             now, stage, now, (RED,) * count, (now,) * count, (LONG_AGO,) * count, (NOT_WAITING,) * count, ()
         )
-        red_until = now + self.plan.startup_red
+        # At least one tick, so that all red is seen whatever the plan says.
+        red_until = now + max(self.plan.startup_red, 1)
         schedule = self._transitions.schedule(stage, state.aspects, state.ended, 0, red_until)
         return state._replace(pending=schedule.changes, settled_at=max(schedule.settled_at, red_until))
 

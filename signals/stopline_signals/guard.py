@@ -39,7 +39,7 @@ class Guard:
         plan = engine.plan
         self._stages = (1 << len(plan.stages)) - 1
         self._serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
-        self._limit = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
+        self.limits = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
 
     def allowed(self, state: EngineState, grace: int = 0) -> int:
         """Bit mask of the stages a source may choose now, all red left out.
@@ -75,7 +75,7 @@ class Guard:
         worst, group_at_worst = -1, None
         for group, since in enumerate(state.waiting_since):
             if since >= 0 and self._serving[group]:
-                excess = state.now - since - self._limit[group] - grace
+                excess = state.now - since - self.limits[group] - grace
                 if excess > worst:
                     worst, group_at_worst = excess, group
         return group_at_worst

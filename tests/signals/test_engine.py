@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -162,3 +164,11 @@ def test_read_back_gives_the_same_mask_as_running_it() -> None:
         assert engine.legal(seen) & ~engine.legal(state) == 0
         for read, true in zip(seen.waiting_since, state.waiting_since, strict=True):
             assert abs(read - true) <= 1
+
+
+def test_all_red_is_seen_at_start_up_even_when_the_plan_asks_for_none() -> None:
+    plan = replace(four_groups(), startup_red=0)
+    engine = Engine(plan)
+    state = engine.advance(engine.start(0), 1, 0, 1).state
+    assert state.aspects[NORTH] == Aspect.GREEN
+    assert state.since[NORTH] == 1
