@@ -23,6 +23,10 @@ class Row(NamedTuple):
 
 COMMANDS: tuple[Row, ...] = (
     Row("demo", "stopline_cli.demo", "Run the whole chain once, from SUMO to the cabinets and back."),
+    Row(
+        "train", "stopline_cli.train", "Train the shared policy on generated networks; resumes after a stop."
+    ),
+    Row("export", "stopline_cli.export", "Turn a training run into a signed bundle."),
     Row("evaluate", "stopline_cli.evaluate", "Compare controllers on the same traffic, seed by seed."),
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),

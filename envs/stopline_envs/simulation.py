@@ -108,7 +108,7 @@ class SumoSimulation:
 
     def close(self) -> None:
         """End the run and free the process for another; harmless when nothing runs."""
-        global _owner  # noqa: PLW0603
+        global _owner  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is self:
             with contextlib.suppress(Exception):  # a crashed SUMO has nothing left to close
                 libsumo_module().close()

@@ -168,7 +168,7 @@ def test_an_operator_takes_over_and_the_guard_keeps_the_minimum_green(
             override_pb2.OVERRIDE_STATUS_PENDING_SAFE_POINT,
         )
         assert answer.audit_sequence > 0
-        until(lambda: bench.cabinets["B"].core.state(0).stage == stage, 10, f"stage {stage}")  # noqa: B023
+        until(lambda: bench.cabinets["B"].core.state(0).stage == stage, 10, f"stage {stage}")  # noqa: B023 (called before the loop goes on)
         state = _state(channel, "B")
         assert state.source == state_pb2.SOURCE_CENTRE and "stadium" in state.reason
     stub.ReleaseLease(
