@@ -141,14 +141,13 @@ def _crossing_plot(loop: LoopResult) -> bytes:
             places[signal.tls] = sighting.odometer_m + signal.distance_m
     figure, axes = _canvas(4.4)
     for second, tls, letter in loop.lamps.seen:
-        axes.plot([second, second + 1], [places[tls]] * 2, color=COLOURS.get(letter, "#999999"), linewidth=6,
-                  solid_capstyle="butt")  # fmt: skip
+        colour = COLOURS.get(letter, "#999999")
+        axes.plot([second, second + 1], [places[tls]] * 2, color=colour, linewidth=6, solid_capstyle="butt")
     axes.plot(
         [s.time_s for s in sightings], [s.odometer_m for s in sightings], color="#1f4e79", linewidth=2.2
     )
     for tls, place in places.items():
-        axes.annotate(tls, (sightings[0].time_s, place), xytext=(-4, 0), textcoords="offset points", ha="right",
-                      va="center", fontsize=8)  # fmt: skip
+        axes.text(sightings[0].time_s - 2, place, tls, ha="right", va="center", fontsize=8)
     axes.set_xlabel("simulation time (s)")
     axes.set_ylabel("distance along the way (m)")
     axes.yaxis.set_label_coords(-0.09, 0.5)
