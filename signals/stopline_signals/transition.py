@@ -54,6 +54,12 @@ class Transitions:
         self.stage_aspects = (*self.stage_aspects, (RED,) * len(plan.groups))
         longest = max((value for row in plan.intergreen for value in row), default=0)
         self._horizon = max(longest, max(self._changes) + self._red_revert)
+        # All red is reached when every clearance is over: whatever starts up afterwards knows of none.
+        self._all_red = len(plan.stages)
+        self._cleared = tuple(
+            max(change + self._red_revert, *row)
+            for change, row in zip(self._changes, plan.intergreen, strict=True)
+        )
         self._from_rest: dict[tuple[int, tuple[int, ...], int], Schedule] = {}
         self.on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
 
@@ -122,6 +128,8 @@ class Transitions:
         ]
         # A stage that only takes groups away is reached when the last of them is red.
         settled_at = max(starts.values(), default=max((due for due, _, _ in changes), default=now))
+        if stage == self._all_red:
+            settled_at = max(now, *(latest.get(g, end) + self._cleared[g] for g, end in enumerate(ended)))
         return Schedule(tuple(sorted(changes)), settled_at)
 
     def ending_groups(self, aspects: Sequence[int], wanted: Sequence[int]) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stopline_signals import KEEP, Engine, Guard, Reason
 from stopline_signals.flash import FlashControl, FlashPhase
 from tests.signals.lamp_checker import LampChecker
@@ -50,3 +52,22 @@ def test_all_red_holds_and_is_left_by_any_stage() -> None:
     assert guard.decide(state, KEEP).stage == engine.all_red
     state = engine.advance(state, guard.decide(state, 1).stage, 0, 520).state
     assert state.aspects[1] == 3
+
+
+def test_all_red_is_reached_when_every_clearance_is_over() -> None:
+    """Whatever starts up afterwards, out of flash or with another plan, knows of no clearance."""
+    plan = replace(four_groups(), startup_red=0)
+    engine, checker = Engine(plan), LampChecker(plan)
+    state = engine.advance(engine.start(0), KEEP, 0, 400).state
+    state = engine.advance(state, engine.all_red, 0, 400).state
+    while state.in_transition:
+        checker.see(state.now, state.aspects)
+        state = engine.advance(state, KEEP, 0, state.now + 1).state
+    longest = max(plan.intergreen[0])
+    assert state.now == 400 + longest
+    state = engine.start(state.now, 1)
+    while state.now < 520:
+        checker.see(state.now, state.aspects)
+        state = engine.advance(state, KEEP, 0, state.now + 1).state
+    assert state.aspects[1] == 3
+    assert checker.problems == []
