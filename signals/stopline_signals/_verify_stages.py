@@ -97,40 +97,74 @@ def _program(plan: SignalPlan, program: FixedProgram) -> Iterator[Finding]:
 
 
 def _splits(plan: SignalPlan, program: FixedProgram) -> Iterator[Finding]:
-    """Each step must last as long as the groups that end with it need from their start to the next green."""
-    count = len(program.steps)
-    whole = 0
-    for position, step in enumerate(program.steps):
-        following = program.steps[(position + 1) % count]
-        length = (following.green_at - step.green_at) % program.cycle or program.cycle
-        before = program.steps[position - 1].stage
-        for walks in (False, True):
-            needed = _shortest(plan, before, step.stage, following.stage, walks=walks)
-            if length < needed:
-                name = plan.stages[step.stage].name
-                what = "walk and pedestrian clearance" if walks else "minimum green and intergreen"
-                message = f"stage {name} has {s(length)}, its {what} need {s(needed)}"
-                severity = Severity.WARNING if walks else Severity.ERROR
-                yield _finding(severity, Rule.CYCLE, f"program step {position + 1}", message)
-                break
-        whole += _shortest(plan, before, step.stage, following.stage, walks=False)
-    if count > 1 and program.cycle < whole:
+    """Every green must fit between its start and the next start of each group it conflicts with.
+
+    Where one does not, the engine runs late; where the whole cycle is too short, it never keeps to the clock.
+    """
+    for group, spec in enumerate(plan.groups):
+        walks = spec.kind is GroupKind.PEDESTRIAN
+        for start, ended in _greens(plan, program, group):
+            short: list[tuple[int, int, int]] = []
+            for other, clear in enumerate(plan.intergreen[group]):
+                until = None if clear == NO_CONFLICT else _next_start(plan, program, other, ended)
+                if until is not None:
+                    has = (until - program.steps[start].green_at) % program.cycle or program.cycle
+                    short.append((has - spec.minimum - clear, other, has))
+            missing, other, has = min(short, default=(0, 0, 0))
+            if missing < 0:
+                what = "walk and clearance" if walks else "minimum green and intergreen"
+                message = (
+                    f"{spec.name} starts {s(has)} before {plan.groups[other].name}, "
+                    f"its {what} need {s(has - missing)}; lengthen it"
+                )
+                yield _finding(Severity.WARNING, Rule.CYCLE, f"program step {start + 1}", message)
+    whole = sum(_shortest(plan, program, position) for position in range(len(program.steps)))
+    if len(program.steps) > 1 and program.cycle < whole:
         message = f"cycle {s(program.cycle)} is shorter than the {s(whole)} its minima add up to; lengthen it"
         yield _finding(Severity.ERROR, Rule.CYCLE, "program", message)
 
 
-def _shortest(plan: SignalPlan, before: int, stage: int, after: int, *, walks: bool) -> int:
-    """Least time from a stage's green to the next one's; `walks` counts pedestrian groups and no others."""
-    now, then = set(plan.stages[stage].groups), set(plan.stages[after].groups)
-    already = set(plan.stages[before].groups) if before != stage else set[int]()
-    least = 0
-    for group in now - then:
-        if (plan.groups[group].kind is GroupKind.PEDESTRIAN) is not walks:
+def _greens(plan: SignalPlan, program: FixedProgram, group: int) -> list[tuple[int, int]]:
+    """(first step, first step in red) of each green of a group, from its last change of aspect on.
+
+    The engine counts a minimum from the change of permissive to protected, not from the start of permissive.
+    """
+    shown = [plan.stages[step.stage].aspect(group) for step in program.steps]
+    found: list[tuple[int, int]] = []
+    for start, aspect in enumerate(shown):
+        if aspect is Aspect.RED or aspect is shown[start - 1]:
             continue
-        minimum = 0 if group in already else plan.groups[group].minimum
-        clear = max(plan.intergreen[group][other] for other in then - now) if then - now else NO_CONFLICT
-        if clear != NO_CONFLICT:
-            least = max(least, minimum + clear)
+        end = start
+        while shown[end % len(shown)] is aspect:
+            end += 1
+        if shown[end % len(shown)] is Aspect.RED:
+            found.append((start, end % len(shown)))
+    return found
+
+
+def _next_start(plan: SignalPlan, program: FixedProgram, group: int, step: int) -> int | None:
+    """When a group next starts at the step or after it, in tenths of the cycle."""
+    count = len(program.steps)
+    shown = [plan.stages[step.stage].aspect(group) for step in program.steps]
+    for ahead in range(count):
+        at = (step + ahead) % count
+        if shown[at] > Aspect.RED and shown[at - 1] is Aspect.RED:
+            return program.steps[at].green_at
+    return None
+
+
+def _shortest(plan: SignalPlan, program: FixedProgram, position: int) -> int:
+    """Least time from a step's green to the next one's, for the vehicles that start with the one and end."""
+    count = len(program.steps)
+    before, stage, after = (
+        set(plan.stages[program.steps[(position + shift) % count].stage].groups) for shift in (-1, 0, 1)
+    )
+    least = 0
+    for group in stage - after:
+        if plan.groups[group].kind is not GroupKind.PEDESTRIAN:
+            minimum = 0 if group in before else plan.groups[group].minimum
+            clear = max((plan.intergreen[group][other] for other in after - stage), default=NO_CONFLICT)
+            least = max(least, minimum + clear) if clear != NO_CONFLICT else least
     return least
 
 

@@ -174,7 +174,7 @@ def test_a_split_shorter_than_its_minima_is_found() -> None:
     for length, fits in ((105, True), (104, False)):
         splits = dict(SPLITS) | {3: length, 7: length, 4: 600 - length, 8: 600 - length}
         plan = sound_rings(pattern=Pattern(1200, 0, tuple(splits.items()))).plan()
-        findings = found(plan, Rule.CYCLE)
+        findings = found(plan, Rule.CYCLE, Severity.WARNING)
         assert (not findings) == fits
         assert fits or findings[0].place == "program step 3"
 
@@ -191,8 +191,23 @@ def test_a_cycle_shorter_than_its_minima_is_found() -> None:
 def test_a_split_too_short_for_its_pedestrians_is_a_warning() -> None:
     splits = dict(SPLITS) | {2: 250, 6: 250, 1: 350, 5: 350}
     plan = sound_rings(pattern=Pattern(1200, 0, tuple(splits.items()))).plan()
-    finding = the_only(plan, Rule.CYCLE, Severity.WARNING)
-    assert "walk and pedestrian clearance" in finding.message
+    messages = [finding.message for finding in found(plan, Rule.CYCLE, Severity.WARNING)]
+    assert messages == [
+        f"{walk} starts 25.0 s before 3, its walk and clearance need 26.6 s; lengthen it"
+        for walk in ("P2", "P6")
+    ]
+
+
+def test_a_minimum_counts_from_the_change_to_protected() -> None:
+    """A turn that was permissive before keeps its whole minimum as a protected one."""
+    plan = four_groups()
+    for green_at, severity in ((90, None), (89, Severity.WARNING)):
+        steps = (ProgramStep(0, 0), ProgramStep(2, 500 - green_at), ProgramStep(1, 500))
+        findings = [
+            f for f in verify(replace(plan, program=FixedProgram(900, 0, steps))) if f.rule is Rule.CYCLE
+        ]
+        wrong = [f for f in findings if f.message.startswith("left ")]
+        assert [f.severity for f in wrong] == ([severity] if severity else [])
 
 
 def test_a_program_red_over_max_red_is_found() -> None:

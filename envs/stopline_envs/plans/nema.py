@@ -1,8 +1,9 @@
 """SUMO's NEMA programs: rings and barriers unrolled into the phases a static program would have.
 
-A NEMA <tlLogic> gives one <phase> for each NEMA phase and the rings as parameters. `unrolled` plays the rings at
-their splits, with yellow and red clearance; pairs of phases that are legal but do not come up at those splits
-follow with no duration, so that they become stages. `with_nema_times` then gives groups their phase's times.
+A NEMA <tlLogic> gives one <phase> for each NEMA phase and the rings as parameters. `unrolled` plays the rings
+at their splits, with yellow and red clearance; pairs of phases that are legal but do not come up at those
+splits follow with no duration, so that they become stages. `with_nema_times` then gives groups their phase's
+times.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def with_nema_times(plan: SignalPlan, program: Program) -> SignalPlan:
     )
     clear = [
         max(
-            (tenths(numbered[n].timing.get("yellow", 0.0) + numbered[n].timing.get("red", 0.0)) for n in phases),
+            (
+                tenths(numbered[n].timing.get("yellow", 0.0) + numbered[n].timing.get("red", 0.0))
+                for n in phases
+            ),
             default=0,
         )
         for phases in own
@@ -105,7 +109,9 @@ def _numbered(program: Program) -> dict[int, Phase]:
     try:
         return {int(phase.name): phase for phase in program.phases}
     except ValueError:
-        raise NetworkError(f"{program.where}: a NEMA phase needs its number as name; name all of them") from None
+        raise NetworkError(
+            f"{program.where}: a NEMA phase needs its number as name; name all of them"
+        ) from None
 
 
 def _sides(program: Program, numbered: Mapping[int, Phase]) -> Sides:
@@ -131,7 +137,10 @@ def _sides(program: Program, numbered: Mapping[int, Phase]) -> Sides:
         raise NetworkError(f"{program.where}: ring1 and ring2 do not cross the same barriers; correct them")
     # A ring without phases on one side repeats the other ring's there.
     return [
-        [ring[side] if ring[side] not in [r[side] for r in cut[:index]] else [] for index, ring in enumerate(cut)]
+        [
+            ring[side] if ring[side] not in [r[side] for r in cut[:index]] else []
+            for index, ring in enumerate(cut)
+        ]
         for side in range(len(cut[0]))
     ]
 
@@ -209,13 +218,13 @@ def _label(phases: Iterable[int]) -> str:
 
 
 def _offset(program: Program, turns: Sequence[Turn]) -> float:
-    """Seconds; SUMO counts it to the first coordinated green (TS2) or yellow (Type 170), free signals have none."""
+    """Seconds; SUMO counts to the first coordinated green (TS2) or, as it behaves, its barrier (Type 170)."""
     if program.params.get("coordinate-mode", "false").lower() not in ("true", "1", "x", "yes", "on", "t"):
         return 0.0
     coordinated = _list(program, "coordinatePhases") or _list(program, "barrier2Phases")
     kind = program.params.get("controllerType", program.params.get("cabinetType", "TS2"))
     chosen = [turn for turn in turns if turn.phase in coordinated]
-    reference = min((t.start if kind == "TS2" else t.yellow_at for t in chosen), default=0.0)
+    reference = min((t.start if kind == "TS2" else t.end for t in chosen), default=0.0)
     return program.offset - reference
 
 
@@ -258,7 +267,7 @@ def _recall(program: Program, number: int) -> Recall:
 
 
 def _rings(groups: Sequence[SignalGroup], sides: Sides) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    """Groups in ring order, each phase by its first vehicle group; nothing where a phase has no group of its own."""
+    """Groups in ring order, each phase by its first vehicle group; none where a phase has no own group."""
     main: dict[int, int] = {}
     for index, group in enumerate(groups):
         if group.phase and group.kind is not GroupKind.PEDESTRIAN:

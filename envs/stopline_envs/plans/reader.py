@@ -65,9 +65,10 @@ def read_plans(
     signals: dict[str, SignalMovements] = {}
     findings: list[Finding] = []
     for tls, movements in found.items():
-        program = _program_of(network, tls, findings)
-        if program is None:
+        given = _program_of(network, tls, findings)
+        if given is None:
             continue
+        program = unrolled(given)
         signal = SignalMovements(tls, movements, right_of_way)
         _check_width(program, signal)
         made = _plan_of(network, signal, program, strict=strict)
@@ -77,7 +78,7 @@ def read_plans(
             )
             continue
         plan, own_zones, own_findings = made
-        plans[tls], programs[tls], signals[tls] = plan, program, signal
+        plans[tls], programs[tls], signals[tls] = with_nema_times(plan, given), program, signal
         findings += own_findings
         zones.update({(tls, name): zone for name, zone in own_zones.items()})
     if not plans:
