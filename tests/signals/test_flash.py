@@ -58,7 +58,8 @@ def test_all_red_is_reached_when_every_clearance_is_over() -> None:
     """Whatever starts up afterwards, out of flash or with another plan, knows of no clearance."""
     plan = replace(four_groups(), startup_red=0)
     engine, checker = Engine(plan), LampChecker(plan)
-    state = engine.advance(engine.start(0), KEEP, 0, 400).state
+    state = engine.advance(engine.start(0), KEEP, 0, 399).state
+    checker.see(399, state.aspects)
     state = engine.advance(state, engine.all_red, 0, 400).state
     while state.in_transition:
         checker.see(state.now, state.aspects)
