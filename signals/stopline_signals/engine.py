@@ -91,6 +91,14 @@ class Engine:
         )
         self._typical = self._transition_table(~self._transitions.on_demand)
         self._worst = self._transition_table(-1)
+        serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
+        self._serving = tuple(sum(1 << stage for stage in stages) for stages in serving)
+        longest = max(self._minimum)
+        self.limits = tuple(
+            max(group.max_red - self._lead(stages) - longest, 0)
+            for group, stages in zip(plan.groups, serving, strict=True)
+        )
+        """Per group the wait (tenths) after which it must be asked for so that its red ends near max_red."""
 
     def start(self, now: int, stage: int = 0) -> EngineState:
         """Start-up at `now` (tenths): all red, then the stage."""
@@ -162,6 +170,20 @@ class Engine:
     def worst_transition(self, stage: int, to: int) -> int:
         """Tenths from one settled stage to another with every on-demand group just served."""
         return self._worst[stage][to]
+
+    def most_overdue(self, state: EngineState, grace: int = 0) -> int | None:
+        """The group whose call is furthest past its limit and `grace` (tenths), if any; ties by index."""
+        worst, group_at_worst = -1, None
+        for group, since in enumerate(state.waiting_since):
+            if since >= 0 and self._serving[group]:
+                excess = state.now - since - self.limits[group] - grace
+                if excess > worst:
+                    worst, group_at_worst = excess, group
+        return group_at_worst
+
+    def serving(self, group: int) -> int:
+        """Bit mask of the stages in which the group is green."""
+        return self._serving[group]
 
     def program_request(self, state: EngineState, calls: int = 0) -> int:
         """The stage the plan's fixed program asks for now, early enough for its green to start on time."""
@@ -307,12 +329,19 @@ class Engine:
         return EngineState(state.now, stage, schedule.settled_at, *state[3:7], pending, state.called)
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
+        if self._about_to_leave(state):
+            return state
         for group in range(len(state.aspects)):
             if self._may_serve(state, group, on_demand) and self._ready_at(state, group) <= state.now:
                 wanted = self._transitions.stage_aspects[state.stage][group]
                 changes = self._transitions.starting(group, state.now, wanted)
                 state = state._replace(pending=tuple(sorted([*state.pending, *changes])))
         return state
+
+    def _about_to_leave(self, state: EngineState) -> bool:
+        """Whether the stage keeps the most overdue call waiting; a walk begun now could do so for ever."""
+        overdue = self.most_overdue(state)
+        return overdue is not None and not self._serving[overdue] >> state.stage & 1
 
     def _may_serve(self, state: EngineState, group: int, on_demand: int) -> bool:
         return bool(on_demand >> group & 1) and state.aspects[group] == RED
@@ -330,11 +359,16 @@ class Engine:
         if request not in (KEEP, state.stage):
             return max(min(deadline, self.earliest(state, request)), state.now + 1)
         on_demand = self._served[state.stage] & calls
-        if on_demand:
+        if on_demand and not self._about_to_leave(state):
             for group in range(len(state.aspects)):
                 if self._may_serve(state, group, on_demand):
                     deadline = min(deadline, self._ready_at(state, group))
         return max(deadline, state.now + 1)
+
+    def _lead(self, serving: Sequence[int]) -> int:
+        """Longest way to the stage that serves a group best."""
+        ways = (self._worst[other][stage] for stage in serving[:1] for other in range(len(self.plan.stages)))
+        return max(ways, default=0)
 
     def _after_transition(self, state: EngineState) -> tuple[tuple[int, ...], Sequence[int]]:
         if not state.pending:

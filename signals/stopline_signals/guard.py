@@ -34,12 +34,9 @@ class Guard:
     """Judges requests for one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        """Precompute for each group how long before its max red the guard must act."""
+        """Bind to the junction's engine."""
         self._engine = engine
-        plan = engine.plan
-        self._stages = (1 << len(plan.stages)) - 1
-        self._serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
-        self.limits = tuple(_limit(plan, engine, group) for group in range(len(plan.groups)))
+        self._stages = (1 << len(engine.plan.stages)) - 1
 
     def allowed(self, state: EngineState, grace: int = 0) -> int:
         """Bit mask of the stages a source may choose now, all red left out.
@@ -51,14 +48,11 @@ class Guard:
         legal = self._engine.legal(state) & self._stages
         if state.now < state.settled_at:
             return legal
-        overdue = self.most_overdue(state, grace)
+        overdue = self._engine.most_overdue(state, grace)
         if overdue is None:
             return legal
-        serving = 0
-        for stage in self._serving[overdue]:
-            serving |= 1 << stage
         # Nothing that serves it is legal yet: stay, so that it becomes legal as soon as it can.
-        return legal & serving or (1 << state.stage & self._stages)
+        return legal & self._engine.serving(overdue) or (1 << state.stage & self._stages)
 
     def decide(self, state: EngineState, request: int, grace: int = 0) -> Verdict:
         """Grant the request, or replace it by the nearest legal stage with the reason; `grace` as above."""
@@ -69,16 +63,6 @@ class Guard:
         if asked >= 0 and allowed >> asked & 1:
             return Verdict(asked, None)
         return Verdict(self._nearest(state, allowed), self._reason(state, asked))
-
-    def most_overdue(self, state: EngineState, grace: int = 0) -> int | None:
-        """The group whose call is furthest past the point at which it must be served, if any."""
-        worst, group_at_worst = -1, None
-        for group, since in enumerate(state.waiting_since):
-            if since >= 0 and self._serving[group]:
-                excess = state.now - since - self.limits[group] - grace
-                if excess > worst:
-                    worst, group_at_worst = excess, group
-        return group_at_worst
 
     def _nearest(self, state: EngineState, allowed: int) -> int:
         if allowed >> state.stage & 1 or not allowed:
@@ -93,16 +77,6 @@ class Guard:
         if state.now < state.settled_at:
             return Reason.IN_TRANSITION
         return Reason.MAX_RED if self._engine.legal(state) >> asked & 1 else Reason.MINIMUM
-
-
-def _limit(plan: SignalPlan, engine: Engine, group: int) -> int:
-    """Longest wait after which the group must be asked for so that its red ends near max_red."""
-    serving = plan.stages_serving(group)
-    others = range(len(plan.stages))
-    lead = max(
-        (engine.worst_transition(other, stage) for stage in serving[:1] for other in others), default=0
-    )
-    return max(plan.groups[group].max_red - lead - max(g.minimum for g in plan.groups), 0)
 
 
 def _groups_changed(plan: SignalPlan, state: EngineState, stage: int) -> int:
