@@ -31,6 +31,8 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
+    Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
 )
 
