@@ -57,7 +57,7 @@ def test_two_readings_of_yellow_and_walking_agree(name: str) -> None:
                 assert group.clearance == book.pedestrian_change(group.crossing), (plan.junction, group.name)
             elif any(value != NO_CONFLICT for value in plan.intergreen[index]):
                 own = book.yellow(group.speed)
-                # A cyclists' head may also stop those who walk beside them, and is yellow as long as they clear.
+                # A cyclists' head may also stop those who walk beside them, and is yellow while they clear.
                 walked = group.kind is GroupKind.CYCLIST and group.yellow > own
                 assert group.yellow == own or walked, (plan.junction, group.name)
 
