@@ -124,7 +124,8 @@ def _together(table: RingBarrier, one: Member, other: Member) -> bool:
 
 
 def _gives_way(one: Member, other: Member) -> bool:
-    return bool(one.yields_to & other.base)
+    """A turn yields to the phases it names, and two turns that are both permissive yield to each other."""
+    return bool(one.yields_to & other.base or (one.permissive_with and other.permissive_with))
 
 
 def _combinations(table: RingBarrier, side: list[tuple[int, ...]]) -> list[tuple[int, ...]]:

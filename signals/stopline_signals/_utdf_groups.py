@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,14 @@ RECALLS = {0: Recall.NONE, 1: Recall.MIN, 2: Recall.PED, 3: Recall.MAX, 4: Recal
 
 _PAIRS = (("NB", "SB"), ("EB", "WB"), ("NE", "SW"), ("NW", "SE"))
 OPPOSITE = {**dict(_PAIRS), **{other: one for one, other in _PAIRS}}
+APPROACHES = ("NB", "SB", "EB", "WB", "NE", "NW", "SE", "SW")
+MOVEMENT = re.compile(f"({'|'.join(APPROACHES)})([LTRU])[0-9]?")
+"""A column of the lanes section; a second left of an approach is NBL2."""
+
+
+def movement_order(name: str) -> tuple[int, int, str]:
+    """Sorts movements by approach, left to right."""
+    return APPROACHES.index(name[:2]), "ULTR".index(name[2]), name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,13 @@ def phases_of(sheet: Sheet) -> tuple[Phase, ...]:
 def overlaps_of(sheet: Sheet) -> tuple[Overlap, ...]:
     """Movements with several phases as overlaps, and turns with none as permissive only."""
     numbers = set(sheet.numbers())
-    groups: dict[tuple[frozenset[int], frozenset[int], frozenset[int]], list[Turn]] = {}
+    groups: dict[tuple[str, frozenset[int], frozenset[int]], list[Turn]] = {}
     for turn in _turns(sheet):
         if len(turn.protected) != 1:
-            groups.setdefault((turn.protected, turn.permissive, turn.yields_to), []).append(turn)
+            groups.setdefault((turn.approach, turn.protected, turn.permissive), []).append(turn)
     found: list[Overlap] = []
-    for (protected, permissive, yields_to), turns in groups.items():
+    for (_, protected, permissive), turns in groups.items():
+        yields_to = frozenset(number for turn in turns for number in turn.yields_to)
         leading = min((protected or permissive) & numbers)
         found.append(
             Overlap(
@@ -59,7 +69,7 @@ def overlaps_of(sheet: Sheet) -> tuple[Overlap, ...]:
 
 
 def _turns(sheet: Sheet) -> list[Turn]:
-    names = [name for name in sheet.lanes.get("Lanes", {}) if name[:2] in OPPOSITE]
+    names = sorted(filter(MOVEMENT.fullmatch, sheet.lanes.get("Lanes", {})), key=movement_order)
     protected = {name: _numbers(sheet, name, "Phase") for name in names}
     permissive = {name: _numbers(sheet, name, "PermPhase") for name in names}
     through: dict[str, frozenset[int]] = {}

@@ -6,13 +6,12 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 
-from stopline_signals._utdf_groups import OPPOSITE, RECALLS
+from stopline_signals._utdf_groups import APPROACHES, MOVEMENT, RECALLS, movement_order
 from stopline_signals._utdf_sheets import MPH
 from stopline_signals.plan import Recall
 from stopline_signals.ring_barrier import Overlap, Phase, RingBarrier
 
 PHASES = range(1, 17)
-MOVEMENTS = tuple(approach + turn for approach in sorted(OPPOSITE) for turn in "LTR")
 RECALL_NUMBERS = {recall: number for number, recall in reversed(RECALLS.items())}
 
 
@@ -29,12 +28,14 @@ def utdf_from_ring_barriers(tables: Iterable[RingBarrier]) -> str:
     write(
         [["[Network]"], ["Network Settings"], ["RECORDNAME", "DATA"], ["UTDFVERSION", 8], ["Metric", 0], []]
     )
-    write([["[Links]"], ["Link Data"], ["RECORDNAME", "INTID", *sorted(OPPOSITE)]])
+    write([["[Links]"], ["Link Data"], ["RECORDNAME", "INTID", *APPROACHES]])
     for table in tables:
         write(_links(table))
-    write([[], ["[Lanes]"], ["Lane Group Data"], ["RECORDNAME", "INTID", *MOVEMENTS]])
+    used = {name for table in tables for group in _groups(table) for name in _movements(group)}
+    columns = sorted(used, key=movement_order)
+    write([[], ["[Lanes]"], ["Lane Group Data"], ["RECORDNAME", "INTID", *columns]])
     for table in tables:
-        write(_lanes(table))
+        write(_lanes(table, columns))
     write([[], ["[Timeplans]"], ["Timing Plan Settings"], ["RECORDNAME", "INTID", "DATA"]])
     for table in tables:
         write(_timeplan(table))
@@ -47,23 +48,29 @@ def utdf_from_ring_barriers(tables: Iterable[RingBarrier]) -> str:
 def _links(table: RingBarrier) -> Iterator[list[object]]:
     straight = {
         movement[:2]: group
-        for group in (*table.phases, *table.overlaps)
-        for movement in group.name.split("+")
-        if movement in MOVEMENTS and movement[2:] == "T"
+        for group in _groups(table)
+        for movement in _movements(group)
+        if movement[2:] == "T"
     }
     speeds = {approach: f"{group.speed / MPH:.3f}" for approach, group in straight.items() if group.speed}
     grades = {approach: f"{group.grade * 100:g}" for approach, group in straight.items() if group.grade}
     for record, values in (("Speed", speeds), ("Grade", grades)):
-        yield [record, table.junction, *(values.get(approach, "") for approach in sorted(OPPOSITE))]
+        yield [record, table.junction, *(values.get(approach, "") for approach in APPROACHES)]
 
 
-def _lanes(table: RingBarrier) -> Iterator[list[object]]:
+def _groups(table: RingBarrier) -> list[Phase | Overlap]:
+    return [*table.phases, *table.overlaps]
+
+
+def _movements(group: Phase | Overlap) -> list[str]:
+    return [name for name in group.name.split("+") if MOVEMENT.fullmatch(name)]
+
+
+def _lanes(table: RingBarrier, movements: list[str]) -> Iterator[list[object]]:
     columns: dict[str, dict[str, str]] = {}
-    groups: list[Phase | Overlap] = [*table.phases, *table.overlaps]
-    for group in groups:
+    for group in _groups(table):
         own = (group.number,) if isinstance(group, Phase) else group.parents
-        movements = [name for name in group.name.split("+") if name in MOVEMENTS]
-        for position, name in enumerate(movements):
+        for position, name in enumerate(_movements(group)):
             # UTDF has lanes for each movement; the whole of the group's stands at its first one.
             columns.setdefault("Lanes", {})[name] = f"{group.lanes:g}" if position == 0 else "0"
             for number, phase in enumerate(own, 1):
@@ -71,7 +78,7 @@ def _lanes(table: RingBarrier) -> Iterator[list[object]]:
             for number, phase in enumerate(group.permissive_with, 1):
                 columns.setdefault(f"PermPhase{number}", {})[name] = str(phase)
     for record, values in columns.items():
-        yield [record, table.junction, *(values.get(name, "") for name in MOVEMENTS)]
+        yield [record, table.junction, *(values.get(name, "") for name in movements)]
 
 
 def _timeplan(table: RingBarrier) -> Iterator[list[object]]:

@@ -210,6 +210,17 @@ def test_a_turn_without_a_phase_is_permissive_only() -> None:
     assert plan.yields[turn][plan.group_index("P4")]
 
 
+def test_two_permissive_turns_that_face_each_other_run_together() -> None:
+    """A left with a phase of its own (3) and an opposing one without: both give way beside 4 and 8."""
+    phases = [Phase(number=3, permissive_with=(8,), yields_to=(4,))]
+    plan = dual_ring("J", phases, overlaps=[Overlap(name="SBL", permissive_with=(4,), yields_to=(8,))]).plan()
+    stage = plan.stages[plan.stage_index("4+8")]
+    assert {plan.groups[group].name for group in stage.permissive} == {"3", "SBL"}
+    assert plan.stages[plan.stage_index("3+8")].aspect(plan.group_index("SBL")) is Aspect.RED
+    one, other = plan.group_index("3"), plan.group_index("SBL")
+    assert plan.intergreen[one][other] == plan.intergreen[other][one] == 50
+
+
 def test_pedestrians_run_with_their_phase() -> None:
     plan = flashing().plan()
     walk = plan.groups[plan.group_index("P2")]
