@@ -38,8 +38,9 @@ class NetworkRun:
     ) -> None:
         """Read the plans; SUMO starts in `reset`.
 
-        `trips` makes `metrics()` available, `wide` looks at the traffic past the junctions and on their whole approaches too. With
-        `timing` plans keep a benchmark's times, not the book's, and the monitor counts what that breaks.
+        `trips` makes `metrics()` available, `wide` looks at the traffic past the junctions and on their whole
+        approaches too. With `timing` plans keep a benchmark's times, not the book's, and the monitor counts
+        what that breaks.
         """
         self.scenario = scenario
         self.plan_set = plans_of(scenario)
