@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from stopline_envs.plans.actuated import with_actuated_times
 from stopline_envs.plans.clearance import change_of, conflict_paths, intergreens
 from stopline_envs.plans.findings import Finding, FindingKind
 from stopline_envs.plans.fixed import fixed_program
@@ -78,7 +79,8 @@ def read_plans(
             )
             continue
         plan, own_zones, own_findings = made
-        plans[tls], programs[tls], signals[tls] = with_nema_times(plan, given), program, signal
+        plan = with_actuated_times(with_nema_times(plan, given), given)
+        plans[tls], programs[tls], signals[tls] = plan, program, signal
         findings += own_findings
         zones.update({(tls, name): zone for name, zone in own_zones.items()})
     if not plans:
