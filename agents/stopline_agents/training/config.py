@@ -19,7 +19,7 @@ class TrainConfig:
     decisions: int = 2_000_000
     """Decisions of PPO, all junctions together."""
     decision_interval: int = 2
-    reward: str = "slowness"
+    reward: str = "delay"
     reward_scale: float = 0.05
 
     workers: int = 4
@@ -49,6 +49,8 @@ class TrainConfig:
     gae_lambda: float = 0.95
     clip: float = 0.2
     entropy: float = 0.003
+    averaging: float = 0.9
+    """Weight of the past, per rollout, in the averaged network that is validated and exported."""
     critic_warmup: int = 8
     """Rollouts at the start in which only the critic learns, so that it does not spoil what was imitated."""
 

@@ -39,6 +39,11 @@ class Journal:
         return self.folder / "best.pt"
 
     @property
+    def average(self) -> Path:
+        """The weights averaged over the last rollouts, for resuming."""
+        return self.folder / "average.pt"
+
+    @property
     def observations(self) -> Path:
         """Recorded observations, for the parity check of the export."""
         return self.folder / "observations.npz"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from stopline_agents.network import StageScorer
 from stopline_agents.torch_policy import TorchPolicy
+from stopline_agents.training.averaging import Average, weights_of
 from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.learner import actor_of, decisions_of, logged, mean_reward, save_learner
@@ -47,6 +46,7 @@ class Keeper(BaseCallback):
         state = journal.read("state.json")
         self._best = float(state.get("best_score", math.inf))
         self._wall = float(state.get("wall_s", 0.0))
+        self._average = Average(config.averaging, journal.average)
         self._next_validation = self._next_checkpoint = self._rollouts = 0
         self._began = time.monotonic()
 
@@ -72,6 +72,7 @@ class Keeper(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         learner = self._learner
+        self._average.take_in(actor_of(learner))
         done = decisions_of(learner)
         if done >= self._next_validation:
             self._next_validation = done + self._config.validation_every
@@ -99,7 +100,7 @@ class Keeper(BaseCallback):
         )
 
     def _validate(self, learner: PPO) -> None:
-        actor = actor_of(learner)
+        actor = self._average.network(actor_of(learner))
         if not self._networks:
             self._keep(actor, decisions_of(learner), Validation(()))
             return
@@ -110,9 +111,7 @@ class Keeper(BaseCallback):
             self._keep(actor, decisions_of(learner), found)
 
     def _keep(self, actor: StageScorer, decisions: int, found: Validation) -> None:
-        buffer = io.BytesIO()
-        torch.save(actor.state_dict(), buffer)
-        self._journal.replace(self._journal.best.name, buffer.getvalue())
+        self._journal.replace(self._journal.best.name, weights_of(actor))
         self._journal.write(
             "best.json",
             {
@@ -136,5 +135,8 @@ class Keeper(BaseCallback):
 
     def _save(self, learner: PPO) -> None:
         self._journal.replace(self._journal.checkpoint.name, save_learner(learner))
+        self._journal.replace(
+            self._journal.average.name, weights_of(self._average.network(actor_of(learner)))
+        )
         state = {**self._journal.read("state.json"), "decisions": decisions_of(learner)}
         self._journal.write("state.json", {**state, "best_score": self._best, "wall_s": self.wall_s})

@@ -75,7 +75,7 @@ def read_run(folder: Path) -> tuple[TrainConfig, StageScorer]:
 
 def _begin(journal: Journal) -> None:
     """Forget an earlier run in the same folder: its curve would be continued, its best score kept."""
-    for name in ("state.json", "best.json", "best.pt", "curve.csv", "checkpoint.zip"):
+    for name in ("state.json", "best.json", "best.pt", "average.pt", "curve.csv", "checkpoint.zip"):
         (journal.folder / name).unlink(missing_ok=True)
 
 
