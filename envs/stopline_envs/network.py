@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from stopline_envs.faults import FaultySensors, SensorFaults
 from stopline_envs.junction import SimJunction
 from stopline_envs.metrics import TripMetrics
 from stopline_envs.monitor import LampWatch
@@ -35,6 +36,7 @@ class NetworkRun:
         options: Sequence[str] = (),
         wide: bool = False,
         timing: BenchmarkTiming | None = None,
+        faults: SensorFaults | None = None,
     ) -> None:
         """Read the plans; SUMO starts in `reset`.
 
@@ -53,9 +55,11 @@ class NetworkRun:
         self._options = tuple(options)
         self._wide = wide
         self._timing = timing
+        self._faults = faults
         self._junctions = [self._junction(name) for name in self.names]
         self._shown: list[str] = []
         self._sensors: Sensors | None = None
+        self._faulty: FaultySensors | None = None
         self._simulation: SumoSimulation | None = None
         self._traffic: list[Traffic] = []
 
@@ -97,6 +101,10 @@ class NetworkRun:
         simulation.start()
         self._simulation = simulation
         self._sensors = Sensors(self.plan_set, self.names, libsumo_module(), wide=self._wide)
+        self._faulty = None
+        if self._faults is not None:
+            detectors = [self.plan_set.plans[name].detectors for name in self.names]
+            self._faulty = FaultySensors(self._sensors, detectors, self._faults, seed, simulation.now)
         self.violations = 0
         self._shown = [""] * len(self._junctions)
         for junction in self._junctions:
@@ -125,9 +133,12 @@ class NetworkRun:
             junction.ask(stage)
         end = min(simulation.now + seconds, self.scenario.end)
         seen: list[tuple[Traffic, ...]] = []
+        late = self._faulty if self._faulty is not None and self._faulty.late else None
         for second in range(1, end - simulation.now + 1):
             self._show(simulation)
             simulation.step()
+            if late is not None:
+                late.note(simulation.now)
             if simulation.now == end:
                 self._look()
                 seen.append(tuple(self._traffic))
@@ -170,7 +181,7 @@ class NetworkRun:
     def _look(self) -> None:
         simulation = self._running()
         assert self._sensors is not None
-        snapshot = self._sensors.look()
+        snapshot = self._sensors.look() if self._faulty is None else self._faulty.look(simulation.now)
         self._traffic = snapshot.traffic
         for junction, readings in zip(self._junctions, snapshot.readings, strict=True):
             junction.sense(simulation.now, readings)

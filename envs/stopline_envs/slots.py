@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stopline_envs.faults import SensorFaults
 from stopline_envs.network import NetworkRun
 from stopline_envs.rewards import looks_wide, reward_function
 from stopline_envs.scenario import Scenario
@@ -27,7 +28,7 @@ class SlotSettings:
     """How slots see, decide and are rewarded; seconds.
 
     `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
-    look costs about a tenth of the second it looks at.
+    look costs about a tenth of the second it looks at. `faults` makes the detectors imperfect.
     """
 
     decision_interval: int = 5
@@ -38,6 +39,7 @@ class SlotSettings:
     signals: tuple[str, ...] | None = None
     trips: bool = False
     options: tuple[str, ...] = field(default=())
+    faults: SensorFaults | None = None
 
 
 class SlotRun:
@@ -52,6 +54,7 @@ class SlotRun:
             trips=settings.trips,
             options=settings.options,
             wide=looks_wide(settings.reward),
+            faults=settings.faults,
         )
         self.names = self.run.names
         self._encoders = [
