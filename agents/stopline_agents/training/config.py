@@ -31,6 +31,8 @@ class TrainConfig:
     """Range of the critical flow ratio of a generated network's busiest signal."""
     crossings: float = 0.4
     """Share of networks with pedestrians."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
     max_groups: int = 20
     max_stages: int = 8
 
@@ -95,7 +97,8 @@ def _like(default: object, value: object, where: str) -> object:
     if wanted is float and found is int:
         return float(cast(int, value))
     if wanted is tuple and found is list:
-        return tuple(map(float, cast("list[float]", value)))
+        entries = cast("list[object]", value)
+        return tuple(e if isinstance(e, str) else float(cast(float, e)) for e in entries)
     if found is not wanted:
         raise PolicyError(f"{where} must be like {default!r}, found {value!r}")
     return value

@@ -49,6 +49,7 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
     return generate_network(
         seed,
         folder,
+        kind=chance.choice(config.kinds) if config.kinds else None,
         signals=config.slots,
         fullness=chance.uniform(*config.fullness),
         duration=config.episode_s,
