@@ -18,4 +18,5 @@ def test_every_step_of_the_walkthrough_exists() -> None:
         found = [path for folder in FOLDERS if (path := ROOT / folder / row["file"]).is_file()]
         assert found, f"{row['file']} is gone"
         name = row["name"].rpartition(".")[2]
-        assert re.search(rf"(def|class) {name}\b", found[0].read_text(encoding="utf-8")), f"{row['name']} is gone"
+        text = found[0].read_text(encoding="utf-8")
+        assert re.search(rf"(def|class) {name}\b", text), f"{row['name']} is gone"
