@@ -20,16 +20,18 @@ class TrainConfig:
     """Decisions of PPO, all junctions together."""
     decision_interval: int = 2
     reward: str = "delay"
-    reward_scale: float = 0.05
+    reward_scale: float = 0.03
 
     workers: int = 4
     """SUMO processes."""
     slots: int = 8
     """Signals of each generated network."""
-    episode_s: int = 900
-    fullness: tuple[float, float] = (0.2, 0.7)
+    networks: int = 150
+    """Distinct generated networks; each episode runs one of them with traffic of its own."""
+    episode_s: int = 1200
+    fullness: tuple[float, float] = (0.3, 0.75)
     """Range of the critical flow ratio of a generated network's busiest signal."""
-    crossings: float = 0.4
+    crossings: float = 0.5
     """Share of networks with pedestrians."""
     kinds: tuple[str, ...] = ()
     """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
@@ -47,7 +49,7 @@ class TrainConfig:
     batch_size: int = 1024
     epochs: int = 4
     learning_rate: float = 5e-4
-    gamma: float = 0.98
+    gamma: float = 0.985
     gae_lambda: float = 0.95
     clip: float = 0.2
     entropy: float = 0.003

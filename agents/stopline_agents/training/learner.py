@@ -15,7 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from stopline_agents.network import StageScorer
 from stopline_agents.ppo_policy import StagePolicy
+from stopline_agents.training.buffer import JunctionBuffer
 from stopline_agents.training.config import TrainConfig
+from stopline_signals.observation import ObservationLayout
 
 LEAST_RATE = 0.05
 """The learning rate falls linearly to this share of its start."""
@@ -23,7 +25,7 @@ LEAST_RATE = 0.05
 
 def make_learner(config: TrainConfig, env: VecEnv) -> PPO:
     """A fresh learner."""
-    return PPO(
+    learner = PPO(
         StagePolicy,
         env,
         n_steps=config.n_steps,
@@ -36,8 +38,12 @@ def make_learner(config: TrainConfig, env: VecEnv) -> PPO:
         ent_coef=config.entropy,
         seed=config.seed,
         device="cpu",
+        rollout_buffer_class=JunctionBuffer,
         policy_kwargs={"max_groups": config.max_groups, "max_stages": config.max_stages},
+        # Advantages are normalised per junction already.
+        normalize_advantage=False,
     )
+    return _with_mask(learner, config)
 
 
 def load_learner(path: Path, config: TrainConfig, env: VecEnv) -> PPO:
@@ -45,7 +51,7 @@ def load_learner(path: Path, config: TrainConfig, env: VecEnv) -> PPO:
     loaded = cast(Any, PPO).load(
         path, env=env, device="cpu", custom_objects={"learning_rate": _schedule(config)}
     )
-    return cast(PPO, loaded)
+    return _with_mask(cast(PPO, loaded), config)
 
 
 def save_learner(learner: PPO) -> bytes:
@@ -83,6 +89,13 @@ def logged(learner: PPO, name: str) -> float | None:
     """A figure of the last update."""
     values: dict[str, Any] = cast(Any, learner).logger.name_to_value
     return float(values[name]) if name in values else None
+
+
+def _with_mask(learner: PPO, config: TrainConfig) -> PPO:
+    buffer = learner.rollout_buffer
+    assert isinstance(buffer, JunctionBuffer)
+    buffer.mask = ObservationLayout(config.max_groups, config.max_stages).mask
+    return learner
 
 
 def _schedule(config: TrainConfig) -> Callable[[float], float]:

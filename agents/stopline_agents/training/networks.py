@@ -1,42 +1,56 @@
-"""Where training traffic comes from: networks generated from seeds, one per episode."""
+"""Where training traffic comes from: networks generated from seeds."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from stopline_agents.training.config import TrainConfig
 from stopline_envs.generate import generate_network
 from stopline_envs.network import plans_of
-from stopline_envs.scenario import Scenario
+from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import PolicyError
 
-VALIDATION_SEED = 910_000
+VALIDATION_SEED = 910_000_000
 """First seed of the validation networks; training seeds are drawn from elsewhere."""
-KEPT = 4
-"""Generated networks a worker keeps on disk: the one that runs, and a few to look at after a failure."""
 ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedNetworks:
-    """A picklable source of scenarios for `SlotVecEnv`: the seed of an episode gives its network."""
+    """A picklable source of scenarios for `SlotVecEnv`: the seed of an episode picks one of the networks.
+
+    Networks are made when first needed and kept; the seed itself still changes the traffic on them.
+    """
 
     config: TrainConfig
     folder: Path
 
     def __call__(self, seed: int) -> Scenario:
-        """Generate the network of a seed; one too large for the layout is drawn again."""
-        # Each worker process has a folder of its own: they tidy up independently.
-        own = self.folder / str(os.getpid())
-        _tidy(own)
+        """The network for an episode."""
+        number = seed % self.config.networks
+        place = self.folder / str(number)
+        if not place.is_dir():
+            self._make(number, place)
+        return load_scenario(place / "scenario.toml")
+
+    def _make(self, number: int, place: Path) -> None:
+        """Generate a network that fits the layout, then put it in its place in one step."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        first = self.config.seed * 100_000 + number
         for attempt in range(ATTEMPTS):
-            scenario = make_network(seed + 7919 * attempt, self.config, own / str(seed))
-            if fits(scenario, self.config):
-                return scenario
+            work = Path(tempfile.mkdtemp(dir=self.folder, prefix="making-"))
+            if fits(make_network(first + 10_000 * attempt, self.config, work), self.config):
+                # Another worker may have put the same network there meanwhile.
+                with contextlib.suppress(OSError):
+                    work.rename(place)
+                shutil.rmtree(work, ignore_errors=True)
+                return
+            shutil.rmtree(work)
         raise PolicyError(
             f"no generated network fits {self.config.max_groups} groups and {self.config.max_stages} stages "
             f"after {ATTEMPTS} attempts: raise max_groups or max_stages"
@@ -75,10 +89,3 @@ def validation_networks(config: TrainConfig, folder: Path) -> list[Scenario]:
             found.append(scenario)
         seed += 1
     return found
-
-
-def _tidy(folder: Path) -> None:
-    if folder.is_dir():
-        old = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
-        for path in old[:-KEPT]:
-            shutil.rmtree(path, ignore_errors=True)
