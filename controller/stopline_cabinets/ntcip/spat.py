@@ -111,7 +111,8 @@ def decode(data: bytes) -> Spat:
 
 def _lamps(tail: tuple[int, ...]) -> Lamps:
     """Red clearance does not show in a push: `ons` are the phases in green and yellow."""
-    lamps = Lamps(*tail[:6], ons=tail[1] | tail[2])
+    reds, yellows, greens, dont_walks, ped_clears, walks = tail[:6]
+    lamps = Lamps(reds, yellows, greens, dont_walks, ped_clears, walks, greens | yellows)
     return lamps._replace(overlap_reds=tail[6], overlap_yellows=tail[7], overlap_greens=tail[8])
 
 

@@ -270,7 +270,7 @@ class CommunityPeer:
     def _take_less(self, tried: int) -> None:
         if tried <= 1:
             raise TooBig(f"{self.name}: says that even a single object is too big", 1)
-        self.max_varbinds = max(1, tried // 2)
+        self.max_varbinds = max(1, tried * 3 // 4)
 
 
 @lru_cache(maxsize=1_024)

@@ -168,7 +168,7 @@ class UserPeer:
     def _take_less(self, tried: int) -> None:
         if tried <= 1:
             raise TooBig(f"{self.name}: says that even a single object is too big", 1)
-        self.max_varbinds = max(1, tried // 2)
+        self.max_varbinds = max(1, tried * 3 // 4)
 
 
 def _engine() -> Any:
