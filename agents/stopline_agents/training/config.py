@@ -35,6 +35,10 @@ class TrainConfig:
     """Share of networks with pedestrians."""
     kinds: tuple[str, ...] = ()
     """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
+    own: tuple[str, ...] = ()
+    """This project's own scenarios to mix in, by name; each must have exactly `slots` signals."""
+    own_share: float = 0.0
+    """Share of episodes in one of them, in a time window drawn from the seed."""
     max_groups: int = 20
     max_stages: int = 8
 

@@ -32,6 +32,8 @@ class GeneratedNetworks:
 
     def __call__(self, seed: int) -> Scenario:
         """The network for an episode."""
+        if random.Random(f"own {seed}").random() < self.config.own_share:
+            return own_network(seed, self.config)
         number = seed % self.config.networks
         place = self.folder / str(number)
         if not place.is_dir():
@@ -55,6 +57,14 @@ class GeneratedNetworks:
             f"no generated network fits {self.config.max_groups} groups and {self.config.max_stages} stages "
             f"after {ATTEMPTS} attempts: raise max_groups or max_stages"
         )
+
+
+def own_network(seed: int, config: TrainConfig) -> Scenario:
+    """One of the project's own scenarios, over a window of an episode's length drawn from the seed."""
+    chance = random.Random(f"window {seed}")
+    scenario = load_scenario(chance.choice(config.own))
+    begin = chance.randint(scenario.begin, max(scenario.begin, scenario.end - config.episode_s))
+    return scenario.between(begin, min(begin + config.episode_s, scenario.end))
 
 
 def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
