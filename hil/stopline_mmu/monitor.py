@@ -9,13 +9,13 @@ from typing import Any
 from stopline_mmu.config import Card, Channel, card_from_table
 from stopline_mmu.lamps import Lamp
 from stopline_mmu.violations import Rule, Violation
+from stopline_mmu.ways import GREENISH, MOVING, STOPPED, Timers, Way, way_between
 
-GREENISH = frozenset({Lamp.GREEN, Lamp.PERMISSIVE})
-MOVING = frozenset({Lamp.GREEN, Lamp.PERMISSIVE, Lamp.YELLOW})
-STOPPED = frozenset({Lamp.RED, Lamp.RED_YELLOW})
 Fault = tuple[Rule, tuple[int, ...]]
 KEPT = 10_000
 """Violations kept in full; later ones are only counted."""
+KEPT_WAYS = 4096
+"""Lamp changes remembered; a junction shows a few hundred."""
 
 
 def monitor_from_table(table: Mapping[str, Any]) -> Monitor:
@@ -36,6 +36,7 @@ class Monitor:
         both = card.compatible | {(j, i) for i, j in card.compatible}
         self._foes = [[j for j in range(count) if j != i and (i, j) not in both] for i in range(count)]
         self._yields = card.yields
+        self._ways: dict[bytes, Way | None] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -66,7 +67,7 @@ class Monitor:
             raise ValueError(f"monitor at {self._time / 10} s was shown {time / 10} s: runs forwards only")
         found = self._gap(time)
         self._time = time
-        if shown != self._lamps or len(self._open) != len(self._reported):
+        if len(self._open) != len(self._reported) or not self._as_before(time, shown):
             found += self._judge(time, tuple(Lamp(lamp) for lamp in shown))
         return self._keep(found)
 
@@ -78,6 +79,26 @@ class Monitor:
         self._ended: list[int | None] = [None] * count
         self._protected_end: list[int | None] = [None] * count
         self._right: list[Lamp] = [Lamp.GREEN] * count
+        self._timers = Timers(self._since, self._moving_since, self._ended, self._protected_end)
+        self._key = b""
+
+    def _as_before(self, time: int, shown: tuple[Lamp | int, ...]) -> bool:
+        """Whether nothing changed, or only as it may and after long enough; a look-up, not a judgement."""
+        if shown == self._lamps:
+            return True
+        if self._lamps is None or self._open:
+            return False
+        key = (self._key or bytes((*self._lamps, *self._right))) + bytes(shown)
+        if key not in self._ways and len(self._ways) < KEPT_WAYS:
+            lamps = tuple(Lamp(lamp) for lamp in shown)
+            self._ways[key] = way_between(self.card, self._foes, self._lamps, lamps, self._right)
+        way = self._ways.get(key)
+        if way is None or not way.passes(time, self._timers):
+            return False
+        self._key = way.key
+        self._lamps = way.lamps
+        self._right = list(way.right)
+        return True
 
     def _keep(self, found: list[Violation]) -> list[Violation]:
         if found:
@@ -94,6 +115,7 @@ class Monitor:
         return [Violation(time, Rule.SAMPLE_GAP, (), detail, time - self._time, limit)]
 
     def _judge(self, time: int, lamps: tuple[Lamp, ...]) -> list[Violation]:
+        self._key = b""
         if Lamp.FLASH in lamps and all(lamp in (Lamp.FLASH, Lamp.DARK) for lamp in lamps):
             self._forget()  # the whole junction flashes: out of service, nothing to compare with afterwards
             self._lamps = lamps
