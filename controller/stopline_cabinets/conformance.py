@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from stopline_cabinets.errors import LeaseRefused, PlanRefused
 from stopline_cabinets.seam import Cabinet
-from stopline_cabinets.words import CabinetState, Mode, PlanCommand, PlanRow, Result, following, stage_minimum
+from stopline_cabinets.words import (
+    CabinetState,
+    Can,
+    Kind,
+    Mode,
+    PlanCommand,
+    PlanRow,
+    Result,
+    following,
+    stage_minimum,
+)
 from stopline_signals.engine import Engine
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import Aspect, SignalPlan
@@ -78,6 +89,7 @@ class _Check:
             self._takes_a_plan,
             self._same_plan_is_one_plan,
             self._refuses_what_it_must,
+            self._does_what_it_says_it_can,
             self._keeps_a_second_controller_out,
             self._plan_expires,
             self._silence_goes_local,
@@ -152,6 +164,54 @@ class _Check:
         after = await first.read()
         kept = (after.active_seq, after.active_crc) == (before.active_seq, before.active_crc)
         self._note("a refused plan changes nothing", kept, f"{before.active_seq} then {after.active_seq}")
+
+    async def _does_what_it_says_it_can(self, first: Cabinet, _second: Cabinet) -> None:
+        can = (await first.connect()).can
+        tries = {
+            Can.ALL_RED: ("all red", Kind.ALL_RED, _all_red),
+            Can.FLASH: ("flash", Kind.FLASH, _flashes),
+            Can.PATTERN: ("a pattern", Kind.PATTERN, _follows_itself),
+        }
+        for ability, (name, kind, reached) in tries.items():
+            seq = first.next_seq
+            command = PlanCommand(seq, (), 600, kind=kind)
+            if ability not in can:
+                await self._is_unable(first, command, name)
+                continue
+            await first.write(command)
+            state = await self._until(first, reached)
+            self._note(f"{name} is reached", reached(state), f"{state.mode.name}, {state.aspects}")
+            self._note(f"{name} is the plan in force", state.active_seq == seq, f"{state.active_seq}")
+            await first.release()
+            state = await self._until_ready(first)
+            self._note(f"{name} ends with the lease", not state.flash and state.active_seq == 0)
+        for ability, name in ((Can.CALL, "calls"), (Can.OMIT, "omits")):
+            stage = (await first.read()).stage
+            plain = self._command(first.next_seq, stage)
+            command = replace(plain, calls=1) if ability is Can.CALL else replace(plain, omits=1)
+            if ability not in can:
+                await self._is_unable(first, command, f"groups to {name}")
+                continue
+            await first.write(command)
+            shown = getattr(await first.read(), name)
+            called = bool(shown & 1)
+            self._note(f"a plan that {name} a group shows it", called, f"{shown:#x}")
+        await first.write(self._command(first.next_seq, (await first.read()).stage))
+
+    async def _is_unable(self, cabinet: Cabinet, command: PlanCommand, name: str) -> None:
+        try:
+            await cabinet.write(command)
+        except PlanRefused as refusal:
+            self._note(f"refuses {name}", refusal.result is Result.UNABLE, refusal.result.name)
+        else:
+            self._note(f"refuses {name}", False, "it was accepted")
+
+    async def _until_ready(self, cabinet: Cabinet) -> CabinetState:
+        """Take the lease again and wait until the cabinet runs its local plan."""
+        await cabinet.connect()
+        return await self._until(
+            cabinet, lambda state: state.mode is Mode.LOCAL and not state.flash and not state.in_transition
+        )
 
     async def _keeps_a_second_controller_out(self, first: Cabinet, second: Cabinet) -> None:
         await first.heartbeat()
@@ -232,6 +292,18 @@ class _Check:
 
 def _settled_in(stage: int) -> Callable[[CabinetState], bool]:
     return lambda state: state.stage == stage and not state.in_transition
+
+
+def _all_red(state: CabinetState) -> bool:
+    return not state.in_transition and set(state.aspects) == {int(Aspect.RED)}
+
+
+def _flashes(state: CabinetState) -> bool:
+    return state.flash and state.mode is Mode.REMOTE
+
+
+def _follows_itself(state: CabinetState) -> bool:
+    return state.mode is Mode.REMOTE and state.legal != 0
 
 
 def _shows(plan: SignalPlan, state: CabinetState, want: tuple[int, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import astuple
 
 from stopline_cabinets.errors import CabinetOffline, LeaseRefused, PlanRefused, WrongCabinet
 from stopline_cabinets.reference import ReferenceCabinet
@@ -75,7 +76,7 @@ class FakeCabinet:
     async def write(self, command: PlanCommand) -> Receipt:
         """Hand a plan to the core."""
         core = self._reach()
-        crc = zlib.crc32(json.dumps([command.seq, command.rows, command.ttl, command.valid_from]).encode())
+        crc = zlib.crc32(json.dumps(astuple(command)).encode())
         result = core.submit(command, self._owner, crc, self.street.now)
         if result is not Result.ACCEPTED:
             raise PlanRefused(f"{self.name}: plan {command.seq} refused: {result.name}", result)

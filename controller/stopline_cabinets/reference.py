@@ -14,18 +14,23 @@ from typing import NamedTuple
 from stopline_cabinets.localplan import LocalPlan
 from stopline_cabinets.words import (
     DARK,
+    OWN_PATTERN,
     CabinetState,
+    Can,
     Flag,
+    Kind,
     Mode,
     PlanCommand,
     Result,
     digest32,
     is_newer,
     stage_minimum,
+    stages_omitted,
 )
 from stopline_signals.detectors import NOTHING, DetectorReading, calls_from
 from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.events import Event
+from stopline_signals.flash import FlashControl, FlashPhase
 from stopline_signals.plan import Aspect, DetectorKind, SignalPlan
 
 LIMITS = range(10, 101)
@@ -38,6 +43,8 @@ MAX_INTERVAL = 36_000
 FAULT_MONITOR, FAULT_DETECTOR, FAULT_HEARTBEAT, FAULT_EXPIRED = 1, 2, 4, 8
 
 KEPT_EVENTS = 10_000
+
+NEEDS = {Kind.ALL_RED: Can.ALL_RED, Kind.FLASH: Can.FLASH, Kind.PATTERN: Can.PATTERN}
 
 Observer = Callable[[int, tuple[int, ...]], None]
 
@@ -73,6 +80,8 @@ class Judged(NamedTuple):
 class ReferenceCabinet:
     """One junction's cabinet; `step` is the grid (tenths) on which it takes requests up and shows lamps."""
 
+    can = ~Can.NONE
+
     def __init__(
         self, plan: SignalPlan, *, now: int = 0, step: int = 1, observer: Observer | None = None
     ) -> None:
@@ -87,6 +96,7 @@ class ReferenceCabinet:
         self._step = step
         self._observer = observer
         self._local = LocalPlan(self.engine)
+        self._flash_control = FlashControl(self.engine)
         self._digest = digest32(plan.digest())
         self._stages = (1 << len(plan.stages)) - 1
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
@@ -118,12 +128,12 @@ class ReferenceCabinet:
     @property
     def aspects(self) -> tuple[int, ...]:
         """What each group shows; all DARK while the cabinet flashes."""
-        return (DARK,) * len(self.plan.groups) if self._flash else self._engine_state.aspects
+        return (DARK,) * len(self.plan.groups) if self.flashing else self._engine_state.aspects
 
     @property
     def flashing(self) -> bool:
-        """Whether the lamps flash."""
-        return self._flash
+        """Whether the lamps flash: by the panel, by the monitor or because a plan asks for it."""
+        return self._flash or self._phase is FlashPhase.FLASHING
 
     def set_readings(self, readings: Sequence[DetectorReading]) -> None:
         """New detector readings, aligned with the plan's detectors; a button stays pressed until walk."""
@@ -214,8 +224,9 @@ class ReferenceCabinet:
     def state(self, now: int) -> CabinetState:
         """What the cabinet tells the world."""
         state, active, lease = self._engine_state, self._active, self.lease
-        settled_in = 0 if self._flash else max(0, state.settled_at - now)
-        elapsed = 0 if settled_in or self._flash else now - state.settled_at
+        flashing = self.flashing
+        settled_in = 0 if flashing else max(0, state.settled_at - now)
+        elapsed = 0 if settled_in or flashing else now - state.settled_at
         return CabinetState(
             time=now,
             mode=self.mode,
@@ -227,8 +238,8 @@ class ReferenceCabinet:
             stage_elapsed=elapsed,
             aspects=self.aspects,
             readings=self.readings,
-            calls=self._calls,
-            legal=0 if self._flash else self.engine.legal(state) & self._stages,
+            calls=self._demand,
+            legal=0 if flashing else self.engine.legal(state) & self._stages,
             active_seq=active.command.seq if active else 0,
             staged_seq=self._staged.command.seq if self._staged else 0,
             judged_seq=self.judged.seq,
@@ -243,6 +254,9 @@ class ReferenceCabinet:
             owner=lease.owner if lease else 0,
             violations=self.violations,
             plan_digest=self._digest,
+            can=self.can,
+            omits=active.command.omits if active else 0,
+            pattern=active.command.pattern if active else OWN_PATTERN,
         )
 
     @property
@@ -260,17 +274,19 @@ class ReferenceCabinet:
         self._at = now - now % self._step
         self._engine_state: EngineState = self.engine.start(self._at, self._local.first(self._at))
         self._started = False
+        self._phase = FlashPhase.STEADY
         self._target = KEEP
         self._row = 0
         self._row_since: int | None = None
 
     def _advance(self, now: int) -> None:
         """One grid point: finish the past with no request, then take up what is asked for now."""
-        state, events = self.engine.advance(self._engine_state, KEEP, self._calls, now)
+        demand = self._demand
+        state, events = self.engine.advance(self._engine_state, KEEP, demand, now)
         self._started = self._started or state.now >= state.settled_at
         self._engine_state = state
-        request = self._request(now)
-        self._engine_state, more = self.engine.advance(state, request, self._calls, now)
+        request = self._flash_or(self._request(now))
+        self._engine_state, more = self.engine.advance(self._engine_state, request, demand, now)
         self._target = request
         self.events += events + more
         if self._observer:
@@ -281,12 +297,35 @@ class ReferenceCabinet:
             return KEEP
         if self._manual is not None:
             return self._manual
-        if self._active is not None:
-            return self._remote(self._active, now)
-        return self._local.request(self._engine_state, self._calls, self.readings)
+        command = self._active.command if self._active else None
+        if command is None or command.kind is Kind.PATTERN:
+            pattern = command.pattern if command else OWN_PATTERN
+            closed = stages_omitted(self.plan, command.omits) if command else 0
+            return self._local.request(self._engine_state, self._demand, self.readings, pattern, closed)
+        return self._rows(command, now) if command.kind is Kind.STAGES else self.engine.all_red
 
-    def _remote(self, active: Accepted, now: int) -> int:
-        rows = active.command.rows
+    @property
+    def _demand(self) -> int:
+        """Groups with demand: what the detectors say, and what the plan in force adds and takes away."""
+        if self._active is None:
+            return self._calls
+        command = self._active.command
+        return (self._calls | command.calls) & ~command.omits
+
+    def _flash_or(self, request: int) -> int:
+        """The request, unless flash is asked for: then the way into it, and later out of it."""
+        if self._flash or not self._started:
+            return request
+        wanted = self._active is not None and self._active.command.kind is Kind.FLASH
+        step = self._flash_control.step(self._phase, self._engine_state, request, wanted)
+        if self._phase is FlashPhase.FLASHING and step.phase is FlashPhase.STEADY:
+            self._begin(self._engine_state.now)
+            return KEEP
+        self._phase = step.phase
+        return step.request
+
+    def _rows(self, command: PlanCommand, now: int) -> int:
+        rows = command.rows
         row = rows[self._row]
         in_force = self._engine_state.stage == row.stage and not self._engine_state.in_transition
         if in_force and self._row_since is None:
@@ -326,6 +365,8 @@ class ReferenceCabinet:
             return Result.STALE_SEQUENCE
         if not 0 < command.ttl <= MAX_TTL or command.valid_from > MAX_OFFSET or command.seq == 0:
             return Result.BAD_FIELD
+        if result := self._unable(command):
+            return result
         for row in command.rows:
             if row.stage >= len(self.plan.stages):
                 return Result.UNKNOWN_STAGE
@@ -335,11 +376,27 @@ class ReferenceCabinet:
             return Result.NOT_REMOTE
         return Result.ACCEPTED
 
+    def _unable(self, command: PlanCommand) -> Result | None:
+        """Why the plan asks for what this cabinet does not have, if it does."""
+        needed = NEEDS.get(command.kind, Can.NONE)
+        needed |= Can.CALL if command.calls else Can.NONE
+        needed |= Can.OMIT if command.omits else Can.NONE
+        if needed not in self.can:
+            return Result.UNABLE
+        groups = len(self.plan.groups)
+        known = (
+            command.pattern in self._local.patterns if command.kind is Kind.PATTERN else not command.pattern
+        )
+        shaped = bool(command.rows) == (command.kind is Kind.STAGES)
+        if not known or not shaped or (command.calls | command.omits) >> groups:
+            return Result.BAD_FIELD
+        return None
+
     def _flags(self, settled_in: int) -> Flag:
         flags = Flag.POWER_OK
         for flag, on in (
             (Flag.MONITOR_OK, not self._tripped),
-            (Flag.FLASH, self._flash),
+            (Flag.FLASH, self.flashing),
             (Flag.MANUAL, self._manual is not None),
             (Flag.IN_TRANSITION, settled_in > 0),
             (Flag.REMOTE_ACTIVE, self._active is not None),

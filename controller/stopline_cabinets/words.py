@@ -40,6 +40,33 @@ class Result(IntEnum):
     WRONG_MAP = 8
     NOT_REMOTE = 9
     BAD_FIELD = 10
+    UNABLE = 11
+
+
+class Kind(IntEnum):
+    """What a plan asks for."""
+
+    STAGES = 1
+    ALL_RED = 2
+    FLASH = 3
+    PATTERN = 4
+
+
+class Can(IntFlag):
+    """What a cabinet can do beyond stages; it says so itself, and nothing else is asked of it."""
+
+    NONE = 0
+    ALL_RED = 1
+    FLASH = 2
+    PATTERN = 4
+    CALL = 8
+    OMIT = 16
+
+
+OWN_PATTERN = 0
+"""The pattern a cabinet would run by itself."""
+FREE_PATTERN = 254
+"""Actuated, without any fixed program."""
 
 
 class Flag(IntFlag):
@@ -67,16 +94,23 @@ class PlanRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlanCommand:
-    """A plan for one cabinet: run the rows in order from `valid_from` on, until `ttl` is over (tenths).
+    """All that is wanted of one cabinet from `valid_from` on, until `ttl` is over (tenths).
 
-    Row r gives way to row r+1 once its stage was in force for its maximum; the last row holds until the
-    plan ends. A later plan replaces an earlier one. `seq` is 16 bit and must follow the cabinet's last.
+    STAGES runs the rows in order: row r gives way to row r+1 once its stage was in force for its maximum; the
+    last row holds until the plan ends. The other kinds have no rows: ALL_RED and FLASH are entered as soon as
+    the cabinet's own minimums let them, PATTERN is one of its own plans. `calls` are groups (mask) for which
+    somebody waits, as if their detectors said so; `omits` are groups it shall not serve by itself. A later
+    plan replaces an earlier one as a whole. `seq` is 16 bit and must follow the cabinet's last.
     """
 
     seq: int
     rows: tuple[PlanRow, ...]
     ttl: int
     valid_from: int = 0
+    kind: Kind = Kind.STAGES
+    pattern: int = OWN_PATTERN
+    calls: int = 0
+    omits: int = 0
 
 
 class Receipt(NamedTuple):
@@ -93,7 +127,8 @@ class CabinetState:
     """One consistent read of a cabinet; times in tenths, `time` on the cabinet's own monotonic clock.
 
     `stage` is in force or being entered, `target` the stage asked for and not yet taken up (else the same).
-    `aspects` follow the plan's groups (`Aspect` values or DARK), `readings` its detectors.
+    `aspects` follow the plan's groups (`Aspect` values or DARK), `readings` its detectors. A stage one past
+    the plan's last is all red. `mode` says who decides: flash that was asked for is REMOTE, flag FLASH.
     """
 
     time: int
@@ -122,6 +157,9 @@ class CabinetState:
     owner: int = 0
     violations: int = 0
     plan_digest: int = 0
+    can: Can = Can.NONE
+    omits: int = 0
+    pattern: int = OWN_PATTERN
 
     @property
     def in_transition(self) -> bool:
@@ -152,6 +190,15 @@ class CabinetState:
 def stage_minimum(plan: SignalPlan, stage: int) -> int:
     """The least `PlanRow.minimum` a cabinet takes for a stage: its groups' longest minimum (tenths)."""
     return max((plan.groups[group].minimum for group in plan.stages[stage].groups), default=0)
+
+
+def stages_omitted(plan: SignalPlan, omits: int) -> int:
+    """Mask of the stages that fall away with the omitted groups (mask); on-demand groups just stay red."""
+    return sum(
+        1 << number
+        for number, stage in enumerate(plan.stages)
+        if any(omits >> group & 1 and not plan.groups[group].on_demand for group in stage.groups)
+    )
 
 
 def following(seq: int) -> int:

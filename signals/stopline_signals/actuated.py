@@ -64,18 +64,25 @@ class Actuated:
         self._to_maximum = _mask(_recalled(plan, Recall.MAX))
 
     def decide(
-        self, memory: ActuatedMemory, state: EngineState, calls: int, near: int, force_off: int = 0
+        self,
+        memory: ActuatedMemory,
+        state: EngineState,
+        calls: int,
+        near: int,
+        force_off: int = 0,
+        closed: int = 0,
     ) -> ActuatedDecision:
         """Keep the stage in force or ask for the next called one.
 
-        `calls`, `near` (groups with a vehicle in the extension zone) and `force_off` are bit masks of groups.
+        `calls`, `near` (groups with a vehicle in the extension zone) and `force_off` are bit masks of groups,
+        `closed` is one of stages that are not to be begun.
         """
         memory = self._look(memory, state, near)
         if state.now < state.settled_at:
             return ActuatedDecision(memory, state.stage, None)
-        following = self._next_called(state.stage, calls | self._recalled)
+        following = self._next_called(state.stage, calls | self._recalled, closed)
         if following is None and not calls & self._members[state.stage]:
-            following = self._next_called(state.stage, self._resting)
+            following = self._next_called(state.stage, self._resting, closed)
         if following is None:
             return ActuatedDecision(memory._replace(opposed_since=NOT_OPPOSED), state.stage, None)
         if memory.opposed_since == NOT_OPPOSED:
@@ -93,14 +100,14 @@ class Actuated:
         seen = tuple(now if near >> group & 1 else last for group, last in enumerate(memory.seen))
         return memory._replace(seen=seen)
 
-    def _next_called(self, stage: int, calls: int) -> int | None:
+    def _next_called(self, stage: int, calls: int, closed: int) -> int | None:
         """The next stage of the order that serves a call which the stage in force does not."""
         waiting = calls & ~self._members[stage]
         if not waiting:
             return None
         start = self._order.index(stage) + 1 if stage in self._order else 0
         for other in (*self._order[start:], *self._order[:start]):
-            if other != stage and self._members[other] & waiting:
+            if other != stage and self._members[other] & waiting and not closed >> other & 1:
                 return other
         return None
 

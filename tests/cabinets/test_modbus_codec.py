@@ -13,7 +13,9 @@ from stopline_cabinets.words import (
     DARK,
     NO_STAGE,
     CabinetState,
+    Can,
     Flag,
+    Kind,
     Mode,
     PlanCommand,
     PlanRow,
@@ -26,7 +28,14 @@ from stopline_signals.detectors import DetectorReading
 word = st.integers(0, 0xFFFF)
 double = st.integers(0, 0xFFFFFFFF)
 rows = st.lists(st.builds(PlanRow, st.integers(0, 31), word, word), min_size=1, max_size=16)
-commands = st.builds(PlanCommand, word, rows.map(tuple), word, word)
+masks = st.one_of(st.just(0), double)
+staged = st.builds(
+    PlanCommand, word, rows.map(tuple), word, word, st.just(Kind.STAGES), word, masks, masks
+).filter(lambda command: len(command.rows) < 16 or not command.calls | command.omits)
+others = st.sampled_from([Kind.ALL_RED, Kind.FLASH, Kind.PATTERN])
+commands = st.one_of(
+    staged, st.builds(PlanCommand, word, st.just(()), word, word, others, word, masks, masks)
+)
 stages = st.one_of(st.just(NO_STAGE), st.integers(0, 31))
 readings = st.lists(
     st.tuples(st.integers(0, 254), st.integers(0, 254)).map(
@@ -62,6 +71,9 @@ states = st.builds(
     owner=double,
     violations=word,
     plan_digest=double,
+    can=st.integers(0, 31).map(Can),
+    omits=double,
+    pattern=word,
 )
 
 
@@ -103,6 +115,8 @@ def test_the_worked_frame_of_the_map() -> None:
     [
         PlanCommand(1, (), 100),
         PlanCommand(1, (PlanRow(0, 50, 600),) * 17, 100),
+        PlanCommand(1, (PlanRow(0, 50, 600),) * 16, 100, calls=1),
+        PlanCommand(1, (PlanRow(0, 50, 600),), 100, kind=Kind.FLASH),
         PlanCommand(1, (PlanRow(32, 50, 600),), 100),
         PlanCommand(1, (PlanRow(0, 50, 70_000),), 100),
         PlanCommand(70_000, (PlanRow(0, 50, 600),), 100),
@@ -134,6 +148,7 @@ def test_each_fault_has_its_result(at: int, value: int, result: Result) -> None:
     ("at", "value", "result"),
     [
         (P["kind"], 2, Result.BAD_FIELD),
+        (P["kind"], 9, Result.BAD_FIELD),
         (P["row_count"], 0, Result.BAD_FIELD),
         (P["row_count"], 17, Result.BAD_FIELD),
         (P["flags"], 1, Result.BAD_FIELD),

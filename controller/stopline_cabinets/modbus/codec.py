@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from stopline_cabinets.modbus.registers import (
-    KIND_STAGES,
+    FLAG_DEMAND,
     LABEL_REGISTERS,
     MAP_VERSION,
     MAX_DETECTORS,
@@ -25,7 +25,9 @@ from stopline_cabinets.words import (
     DARK,
     NO_STAGE,
     CabinetState,
+    Can,
     Flag,
+    Kind,
     Mode,
     PlanCommand,
     PlanRow,
@@ -38,6 +40,7 @@ P = addresses(Block.PLAN)
 S = addresses(Block.STATE)
 _E = TypeVar("_E", bound=IntEnum)
 _CAP = 0xFFFF
+_ALL_CAN = int(~Can.NONE)
 _MASKS = (
     ("green", Aspect.GREEN),
     ("permissive", Aspect.PERMISSIVE),
@@ -64,15 +67,20 @@ def encode_plan(command: PlanCommand, owner: int) -> list[int]:
     Raises:
         ValueError: a field does not fit its register; nothing was sent.
     """
-    if not 1 <= len(command.rows) <= MAX_ROWS:
-        raise ValueError(f"plan {command.seq}: {len(command.rows)} rows, the map holds 1 to {MAX_ROWS}")
+    demand = bool(command.calls or command.omits)
+    if len(command.rows) not in _rows_possible(command.kind, demand):
+        raise ValueError(
+            f"plan {command.seq}: {len(command.rows)} rows; the map holds 1 to {MAX_ROWS} stages (one fewer "
+            "with groups to call or omit), and none for other kinds"
+        )
     registers = [0] * PLAN_LENGTH
     registers[P["map_version"]] = MAP_VERSION
     registers[P["seq"]] = registers[P["commit"]] = _word(command.seq, "seq")
-    registers[P["kind"]] = KIND_STAGES
+    registers[P["kind"]] = command.kind
     registers[P["row_count"]] = len(command.rows)
     registers[P["valid_from"]] = _word(command.valid_from, "valid_from")
     registers[P["ttl"]] = _word(command.ttl, "ttl")
+    registers[P["pattern"]] = _word(command.pattern, "pattern")
     put32(registers, P["owner"], owner)
     for number, row in enumerate(command.rows):
         start = P["rows"] + number * ROW_WIDTH
@@ -81,6 +89,11 @@ def encode_plan(command: PlanCommand, owner: int) -> list[int]:
         put32(registers, start, 1 << row.stage)
         registers[start + 2] = _word(row.minimum, "minimum")
         registers[start + 3] = _word(row.maximum, "maximum")
+    if demand:
+        start = P["rows"] + len(command.rows) * ROW_WIDTH
+        registers[P["flags"]] = FLAG_DEMAND
+        put32(registers, start, command.calls)
+        put32(registers, start + 2, command.omits)
     put32(registers, P["crc"], plan_crc(registers))
     return registers
 
@@ -97,11 +110,26 @@ def decode_plan(registers: Sequence[int]) -> tuple[PlanCommand, int]:
         raise PlanFault(Result.COMMIT_MISMATCH, "commit differs from seq")
     if get32(registers, P["crc"]) != plan_crc(registers):
         raise PlanFault(Result.BAD_CRC, "CRC does not match")
-    count = registers[P["row_count"]]
-    if registers[P["kind"]] != KIND_STAGES or not 1 <= count <= MAX_ROWS or registers[P["flags"]]:
-        raise PlanFault(Result.BAD_FIELD, "kind, row count or flags")
-    rows = tuple(_row(registers, number) for number in range(count))
-    command = PlanCommand(registers[P["seq"]], rows, registers[P["ttl"]], registers[P["valid_from"]])
+    count, flags = registers[P["row_count"]], registers[P["flags"]]
+    if flags & ~FLAG_DEMAND or registers[P["kind"]] not in set(Kind):
+        raise PlanFault(Result.BAD_FIELD, "kind or flags")
+    kind, demand = Kind(registers[P["kind"]]), bool(flags & FLAG_DEMAND)
+    if count not in _rows_possible(kind, demand):
+        raise PlanFault(Result.BAD_FIELD, "row count")
+    at = P["rows"] + count * ROW_WIDTH
+    calls, omits = (get32(registers, at), get32(registers, at + 2)) if demand else (0, 0)
+    if demand and not calls | omits:
+        raise PlanFault(Result.BAD_FIELD, "flags name groups, the row holds none")
+    command = PlanCommand(
+        registers[P["seq"]],
+        tuple(_row(registers, number) for number in range(count)),
+        registers[P["ttl"]],
+        registers[P["valid_from"]],
+        kind,
+        registers[P["pattern"]],
+        calls,
+        omits,
+    )
     return command, get32(registers, P["owner"])
 
 
@@ -124,6 +152,7 @@ def encode_state(
         "heartbeat": state.heartbeat_echo, "heartbeat_age": state.heartbeat_age,
         "heartbeat_limit": state.heartbeat_limit, "group_count": len(state.aspects), "stage_count": stages,
         "detector_count": len(state.readings), "violations": state.violations, "accepted_seq": accepted_seq,
+        "can": state.can, "pattern": state.pattern,
     }  # fmt: skip
     for name, value in words.items():
         registers[S[name]] = min(int(value), _CAP)
@@ -132,7 +161,7 @@ def encode_state(
     doubles = {
         "faults": state.faults, "active_crc": state.active_crc, "judged_crc": state.judged_crc,
         "calls": state.calls, "legal": state.legal, "owner": state.owner, "time": state.time & 0xFFFFFFFF,
-        "epoch": epoch, "plan_digest": state.plan_digest,
+        "epoch": epoch, "plan_digest": state.plan_digest, "omits": state.omits,
     }  # fmt: skip
     for name, aspect in _MASKS:
         doubles[name] = sum(1 << group for group, shown in enumerate(state.aspects) if shown == aspect)
@@ -180,6 +209,9 @@ def decode_state(registers: Sequence[int]) -> CabinetState:
         owner=get32(registers, S["owner"]),
         violations=registers[S["violations"]],
         plan_digest=get32(registers, S["plan_digest"]),
+        can=Can(registers[S["can"]] & _ALL_CAN),
+        omits=get32(registers, S["omits"]),
+        pattern=registers[S["pattern"]],
     )
 
 
@@ -231,6 +263,10 @@ def _word(value: int, name: str) -> int:
     if not 0 <= value <= _CAP:
         raise ValueError(f"{name} = {value} does not fit a 16-bit register")
     return value
+
+
+def _rows_possible(kind: Kind, demand: bool) -> range:
+    return range(1, MAX_ROWS + 1 - demand) if kind is Kind.STAGES else range(1)
 
 
 def _row(registers: Sequence[int], number: int) -> PlanRow:

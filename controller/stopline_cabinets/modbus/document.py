@@ -30,7 +30,9 @@ _RESULTS = {
     Result.NOT_OWNER: "owner is not the lease owner, or the lease ran out",
     Result.WRONG_MAP: "map version",
     Result.NOT_REMOTE: "the cabinet is starting up, on manual, on preempt or on flash",
-    Result.BAD_FIELD: "kind, row count, flags, ttl (0 or over 300 s), valid_from (over 600 s) or seq 0",
+    Result.BAD_FIELD: "kind, row count, flags, pattern, groups, ttl (0 or over 300 s), "
+    "valid_from (over 600 s) or seq 0",
+    Result.UNABLE: "the cabinet cannot do this: see `can` in the state block",
 }
 
 
@@ -99,7 +101,12 @@ writing again.
 The rows run in order. A row's stage is requested at once and entered as soon as the cabinet's own
 minimums let it; once it was in force for its maximum the next row is requested. The last row holds
 until the plan ends. A later plan replaces an earlier one. `minimum` may not be below the longest
-minimum green or walk of the stage's groups."""
+minimum green or walk of the stage's groups.
+
+All red and flash are entered over the cabinet's own transitions, no clearance cut; flash is left over
+its start-up. Under kind 4 the cabinet decides by itself, by the plan of its own that `pattern` names.
+A group to call counts as one whose detector calls, until the plan ends or another one does not name
+it. A group to omit has no demand and no stage with it is begun, unless a row names that stage."""
 
 _LEASE_NOTES = f"""\
 Take the lease by writing all {LEASE_LENGTH} registers with mode 1, give it back with mode 0, and

@@ -241,4 +241,5 @@ _WHY = {
     Result.WRONG_MAP: "map version",
     Result.NOT_REMOTE: "the cabinet is starting up, on manual or on flash",
     Result.BAD_FIELD: "a field is outside its range",
+    Result.UNABLE: "this cabinet cannot do that",
 }

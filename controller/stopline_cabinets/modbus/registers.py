@@ -20,8 +20,8 @@ LABEL_REGISTERS = 8
 NONE16 = 0xFFFF
 """No stage; a detector that failed; two groups that do not conflict."""
 
-KIND_STAGES = 1
-"""The only kind of plan so far: rows that name stages."""
+FLAG_DEMAND = 1
+"""Plan flag: the row after the last one in use holds masks of groups, not a stage."""
 
 
 class Block(StrEnum):
@@ -67,8 +67,8 @@ PLAN = _rows(
         1,
         "plan number, 16 bit, wraps past 0; must be ahead of the last accepted one by less than 0x8000",
     ),
-    (2, "kind", 1, 1, "1 = rows name stages"),
-    (3, "row_count", 1, 1, "rows in use, 1..16; the rest are 0"),
+    (2, "kind", 1, 1, "1 = rows name stages, 2 = all red, 3 = flash, 4 = a pattern of the cabinet's own"),
+    (3, "row_count", 1, 1, "rows in use: 1..16 for kind 1 (1..15 with flags bit 0), else 0; the rest are 0"),
     (4, "valid_from", 1, 1, "offset from receipt after which the plan takes effect"),
     (
         5,
@@ -77,8 +77,21 @@ PLAN = _rows(
         1,
         "life of the plan from then on, on the cabinet's monotonic clock; then the local plan runs",
     ),
-    (6, "flags", 1, 1, "0 (reserved)"),
-    (7, "reserved", 1, 1, "0"),
+    (
+        6,
+        "flags",
+        1,
+        1,
+        "bit 0: the row after the last one in use holds two masks of groups instead of a stage: to call "
+        "(first two registers) and to omit, not both empty; the other bits are 0",
+    ),
+    (
+        7,
+        "pattern",
+        1,
+        1,
+        "for kind 4: 0 = what the cabinet would run by itself, 1 = its fixed program, 254 = actuated; else 0",
+    ),
     (8, "owner", 2, 1, "lease owner id of the writer"),
     (
         10,
@@ -116,7 +129,14 @@ STATE = _rows(
     Block.STATE,
     (0, "map_version", 1, 1, "0x0102"),
     (1, "state_seq", 1, 1, "changes with every update"),
-    (2, "mode", 1, 1, "0 start-up, 1 local, 2 remote, 3 manual, 4 preempt, 5 flash"),
+    (
+        2,
+        "mode",
+        1,
+        1,
+        "who decides: 0 start-up, 1 local, 2 remote (flash that a plan asked for included), 3 manual, "
+        "4 preempt, 5 flash",
+    ),
     (3, "flags", 1, 1, "the first 16 discrete inputs, input 0 in bit 0"),
     (4, "faults", 2, 1, "fault bits: 0 monitor tripped, 1 detector failed, 2 heartbeat lost, 3 plan expired"),
     (6, "active_seq", 1, 1, "plan in force, 0 = none"),
@@ -125,7 +145,7 @@ STATE = _rows(
     (9, "result", 1, 1, "what became of it: the result codes below"),
     (10, "active_crc", 2, 1, "CRC of the plan in force"),
     (12, "judged_crc", 2, 1, "CRC of the last plan written, as the cabinet computed it"),
-    (14, "stage", 1, 1, "stage in force or being entered"),
+    (14, "stage", 1, 1, "stage in force or being entered; one past the last stage is all red"),
     (15, "target", 1, 1, "stage asked for and not yet taken up, else the same"),
     (16, "settled_in", 1, 1, "time until the stage is in force, 0 = it is"),
     (17, "stage_elapsed", 1, 1, "time the stage has been in force"),
@@ -150,7 +170,16 @@ STATE = _rows(
     (46, "violations", 1, 1, "times the conflict monitor objected since power-up"),
     (47, "accepted_seq", 1, 1, "last plan accepted; the next one must follow it"),
     (48, "label", 1, LABEL_REGISTERS, "name of the lease owner, as in the lease block"),
-    (56, "reserved", 1, 4, "0"),
+    (
+        56,
+        "can",
+        1,
+        1,
+        "what the cabinet takes beyond stages: bit 0 all red, 1 flash, 2 patterns, 3 groups to call, "
+        "4 groups to omit",
+    ),
+    (57, "omits", 2, 1, "mask of groups the plan in force omits"),
+    (59, "pattern", 1, 1, "pattern the plan in force selects, 0 = the cabinet's own"),
     (
         60,
         "detectors",

@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import NamedTuple
 
-from stopline_cabinets.words import NO_STAGE, PlanCommand, Result, is_newer, stage_minimum
+from stopline_cabinets.words import NO_STAGE, Kind, PlanCommand, Result, is_newer, stage_minimum
 from stopline_signals.plan import SignalPlan
 
 MAX_TTL = 3_000
@@ -90,6 +90,8 @@ class Ledger:
             return Result.NOT_OWNER
         if self.accepted_seq and not is_newer(command.seq, self.accepted_seq):
             return Result.STALE_SEQUENCE
+        if command.kind is not Kind.STAGES or command.calls or command.omits:
+            return Result.UNABLE  # this driver's cabinets say so: their `can` is empty
         good = 0 < command.ttl <= MAX_TTL and 0 <= command.valid_from <= MAX_OFFSET
         if not good or command.seq == 0 or not command.rows:
             return Result.BAD_FIELD
