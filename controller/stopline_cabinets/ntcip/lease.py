@@ -58,6 +58,18 @@ class HostLease:
         with self._file() as file:
             return _alive(file)
 
+    def was_ours_lately(self) -> bool:
+        """Whether it was ours so lately that the cabinet may still keep what we told it before we died."""
+        if not self._path.exists():
+            return False
+        with self._file() as file:
+            holder = _read(file)
+        return (
+            holder is not None
+            and holder.owner == self._owner
+            and holder._replace(limit=2 * holder.limit).alive(_now())
+        )
+
     def claim(self, limit: float) -> Holder:
         """Take it or renew it for `limit` seconds; returns who holds it then, which may be another one."""
         with self._file() as file:
@@ -102,12 +114,16 @@ def _now() -> float:
 
 
 def _alive(file: int) -> Holder | None:
+    holder = _read(file)
+    return holder if holder is not None and holder.alive(_now()) else None
+
+
+def _read(file: int) -> Holder | None:
     try:
         row = cast("dict[str, Any]", json.loads(os.pread(file, 4_096, 0)))
-        holder = Holder(int(row["owner"]), str(row["label"]), float(row["beat"]), float(row["limit"]))
+        return Holder(int(row["owner"]), str(row["label"]), float(row["beat"]), float(row["limit"]))
     except (ValueError, KeyError, TypeError):
         return None
-    return holder if holder.alive(_now()) else None
 
 
 def _write(file: int, holder: Holder) -> None:

@@ -1,4 +1,4 @@
-"""What is read of a cabinet again and again: lamps and detectors often, the unit's own state once a second."""
+"""What is read of a cabinet again and again: lamps and detectors often, the unit itself once a second."""
 
 from __future__ import annotations
 
@@ -60,10 +60,9 @@ class PreemptState(IntEnum):
     EXIT = 8
     MAX_PRESENCE = 9
 
-    @property
-    def runs(self) -> bool:
-        """Whether it has the signals now."""
-        return self not in (PreemptState.OTHER, PreemptState.NOT_ACTIVE, PreemptState.CALLED)
+
+RUNNING_PREEMPT = range(PreemptState.ENTRY, PreemptState.MAX_PRESENCE + 1)
+"""States in which a preempt has the signals."""
 
 
 class Unit(NamedTuple):

@@ -1,0 +1,95 @@
+"""Whether a cabinet may be controlled now, and who decides there: from what it says of itself."""
+
+from __future__ import annotations
+
+from stopline_cabinets.ntcip import spat
+from stopline_cabinets.ntcip.status import RUNNING_PREEMPT, ControlStatus, FlashStatus, Unit
+from stopline_cabinets.words import Flag, Mode
+
+BACKUP_TIMES = range(5, 61)
+"""unitBackupTime with which control is safe, seconds: 0 is off, and long ones keep old commands alive."""
+
+STOP_TIME_ALARM = 1 << 4
+"""unitAlarmStatus2."""
+MMU_FLASH_ALARM = 1 << 4
+"""unitAlarmStatus1."""
+
+FAULT_MONITOR, FAULT_DETECTOR, FAULT_BACKUP, FAULT_EXPIRED, FAULT_DATABASE, FAULT_PUSH = (
+    1 << bit for bit in range(6)
+)
+"""Bits of `CabinetState.faults`: the first four as at every cabinet; database changed since connecting; the
+push of signal states that was asked for is missing."""
+
+_MAY_BE_CONTROLLED = frozenset(
+    (
+        ControlStatus.SYSTEM,
+        ControlStatus.STANDBY,
+        ControlStatus.BACKUP,
+        ControlStatus.TIMEBASE,
+        ControlStatus.INTERCONNECT,
+    )
+)
+
+
+def mode_of(unit: Unit, pushed: int = 0) -> Mode:
+    """Who decides; `pushed` is the status byte of the latest push. REMOTE is any system, not only ours."""
+    if unit.flash == FlashStatus.STARTUP:
+        return Mode.STARTUP
+    if unit.flash != FlashStatus.NOT_FLASH or pushed & (spat.FAULT_FLASH | spat.FLASH):
+        return Mode.FLASH
+    if _runs_preempt(unit) or pushed & spat.PREEMPT:
+        return Mode.PREEMPT
+    if unit.control == ControlStatus.MANUAL or unit.coord_mode or _stands(unit, pushed):
+        return Mode.MANUAL
+    if pushed & spat.MANUAL:
+        return Mode.MANUAL
+    return Mode.REMOTE if unit.control == ControlStatus.SYSTEM else Mode.LOCAL
+
+
+def objection(unit: Unit, pushed: int = 0) -> str:
+    """Why the cabinet must not be controlled now; empty when it may."""
+    mode = mode_of(unit, pushed)
+    if mode in (Mode.STARTUP, Mode.FLASH, Mode.PREEMPT):
+        return f"it is in {mode.name.lower()}"
+    if unit.coord_mode:
+        return f"coordOperationalMode is {unit.coord_mode}: it must be 0 (automatic) for system control"
+    if mode is Mode.MANUAL:
+        return "it is on manual control or its time is stopped"
+    if unit.control not in _MAY_BE_CONTROLLED:
+        return f"unitControlStatus is {unit.control}"
+    return backup_objection(unit)
+
+
+def backup_objection(unit: Unit) -> str:
+    """Why the backup time forbids control; empty when it does not."""
+    if unit.backup_time in BACKUP_TIMES:
+        return ""
+    return (
+        f"unitBackupTime is {unit.backup_time} s: set it to {BACKUP_TIMES[0]}..{BACKUP_TIMES[-1]} s, "
+        "else what was commanded would outlive a controller that died"
+    )
+
+
+def flags_of(unit: Unit, pushed: int = 0) -> Flag:
+    """The cabinet's inputs; that it answers shows that it has power."""
+    mode = mode_of(unit, pushed)
+    tripped = unit.flash in (FlashStatus.FAULT_MONITOR, FlashStatus.MMU) or unit.alarm1 & MMU_FLASH_ALARM
+    flags = Flag.POWER_OK
+    for flag, on in (
+        (Flag.MONITOR_OK, not tripped),
+        (Flag.FLASH, mode in (Mode.FLASH, Mode.STARTUP)),
+        (Flag.MANUAL, unit.control == ControlStatus.MANUAL),
+        (Flag.PREEMPT, mode is Mode.PREEMPT),
+        (Flag.STOP_TIME, _stands(unit, pushed)),
+    ):
+        if on:
+            flags |= flag
+    return flags
+
+
+def _stands(unit: Unit, pushed: int) -> bool:
+    return bool(unit.alarm2 & STOP_TIME_ALARM or pushed & spat.STOP_TIME)
+
+
+def _runs_preempt(unit: Unit) -> bool:
+    return any(state in RUNNING_PREEMPT for state in unit.preempts)

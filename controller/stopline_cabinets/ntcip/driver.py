@@ -1,0 +1,313 @@
+"""The NTCIP 1202 driver: a `Cabinet` that is asked for phases by hold, force-off, omit and call masks.
+
+What the seam promises and NTCIP has no object for is kept here: plans with their rows and deadlines
+(ledger.py) and the lease (lease.py). What keeps a dead controller from mattering is the cabinet's own backup
+timer, which only `write` and `heartbeat` feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from stopline_cabinets.errors import CabinetRefused, LeaseRefused, PlanRefused
+from stopline_cabinets.ntcip import pattern
+from stopline_cabinets.ntcip.checks import backup_objection
+from stopline_cabinets.ntcip.desired import FREE, NOTHING_DESIRED, STANDBY, Desired, Masks, stage_masks
+from stopline_cabinets.ntcip.dialing import Device
+from stopline_cabinets.ntcip.feeds import Feed, Feeds
+from stopline_cabinets.ntcip.groups import GroupMap, Sight, StageWatch
+from stopline_cabinets.ntcip.keeper import Keeper
+from stopline_cabinets.ntcip.lease import Holder, HostLease
+from stopline_cabinets.ntcip.ledger import Ledger
+from stopline_cabinets.ntcip.report import Reporter
+from stopline_cabinets.ntcip.session import Push, Session
+from stopline_cabinets.ntcip.status import ControlStatus
+from stopline_cabinets.ntcip.watcher import DeviceClock
+from stopline_cabinets.words import NO_STAGE, CabinetState, PlanCommand, Receipt, Result, following
+from stopline_signals.errors import CabinetError
+from stopline_signals.plan import SignalPlan
+
+HOLDER_S = 0.5
+"""Real seconds for which the lease file is not looked at again."""
+
+
+class _Pattern(NamedTuple):
+    """A pattern kept selected until `ends` (tenths)."""
+
+    number: int
+    ends: int
+
+
+class NtcipCabinet:
+    """One NTCIP cabinet; `dial` reaches it, `address` is how people call it.
+
+    `rate` is the speed of the cabinet's clock (over 1: a virtual one). `phases`, `overlaps` and `feeds` say
+    what the plan does not (see `GroupMap`, `Feeds`).
+
+    Raises:
+        PlanError: the plan cannot be run by phases.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[Device]],
+        plan: SignalPlan,
+        *,
+        address: str,
+        owner: int,
+        label: str = "",
+        phases: Mapping[str, int] | None = None,
+        overlaps: Mapping[str, int] | None = None,
+        feeds: Mapping[str, Feed] | None = None,
+        push: Push | None = None,
+        rate: float = 1.0,
+        poll: float | None = None,
+        lease_dir: Path | None = None,
+    ) -> None:
+        self._name = f"cabinet {plan.junction} at {address}"
+        self._groups = GroupMap(plan, phases=phases, overlaps=overlaps)
+        inputs = Feeds(self._groups, feeds)
+        self._rate = rate
+        self._owner = owner
+        self._clock = DeviceClock(rate)
+        self.session = Session(self._name, dial, self._groups, inputs, self._clock, push=push, poll=poll)
+        """The device behind it."""
+        self._lease = HostLease(address, owner, label, lease_dir)
+        self._ledger = Ledger(plan)
+        self._keeper = Keeper(self.session, rate=rate)
+        self._stages = StageWatch(self._groups)
+        self._reporter = Reporter(plan, self._groups, inputs)
+        self._pattern: _Pattern | None = None
+        self._preempts = 0
+        self._lost = ""
+        self._holder: tuple[Holder | None, float] = (None, float("-inf"))
+
+    # --- the seam ---
+
+    @property
+    def name(self) -> str:
+        """How messages name this cabinet."""
+        return self._name
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number the next plan must carry."""
+        return following(self._ledger.accepted_seq)
+
+    async def connect(self, *, lease: bool = True) -> CabinetState:
+        """Find out what the device is, check the plan against its database, and take the lease if wanted."""
+        if not lease or not self.session.reached:
+            await self.session.reach()
+        await self._see(everything=True)
+        if lease:
+            self._take_lease()
+            await self.session.enable_push()
+        return self._state()
+
+    async def read(self) -> CabinetState:
+        """The state: polled or pushed, as fresh as the device's profile allows; nothing is written."""
+        await self._see()
+        return self._state()
+
+    async def write(self, command: PlanCommand) -> Receipt:
+        """Take a plan, set its masks, and read them back."""
+        await self._see()
+        leased = not self._lost and self._is_ours(self._beat())
+        objection = self.session.objection
+        result = self._ledger.submit(command, self._clock.now(), leased=leased, in_service=not objection)
+        if result is not Result.ACCEPTED:
+            why = objection if result is Result.NOT_REMOTE else _WHY[result]
+            raise PlanRefused(f"{self._name}: plan {command.seq} refused: {why}", result)
+        self._pattern = None
+        try:
+            sends = await self._keeper.prove(self._desired, self._name)
+        except CabinetError:
+            self._ledger.drop()  # it is not kept alive; what of it got through ends with the backup time
+            raise
+        return Receipt(command.seq, self._ledger.judged[1], self._clock.now(), sends)
+
+    async def heartbeat(self) -> None:
+        """Keep the lease, and what is desired, alive; end what has run out."""
+        holder = self._beat()
+        if self._lost or not self._is_ours(holder):
+            raise await self._loss(holder)
+        now, sight = self._clock.now(), self._sight()
+        self._ledger.watch(now, NO_STAGE if sight.in_transition else sight.stage)
+        if self._pattern is not None and now >= self._pattern.ends:
+            self._pattern = None
+        if self.session.objection:
+            self._ledger.drop()
+            self._pattern = None
+        await self._keeper.keep(self._desired)
+
+    async def release(self) -> None:
+        """Set everything to zero and give the lease up."""
+        self._forget_wishes()
+        try:
+            ours = self.session.reached and self._is_ours(self._lease.holder())
+            if ours and self._keeper.sent != NOTHING_DESIRED:
+                await self._keeper.send(self._desired)
+        finally:
+            self._lease.give_back()
+            self._holder = (None, float("-inf"))
+
+    async def close(self) -> None:
+        """Forget the device; what it was told ends with its backup time."""
+        self.session.leave()
+
+    # --- what only NTCIP cabinets have ---
+
+    async def preempt(self, number: int, on: bool) -> None:
+        """Switch a preempt's input on or off, kept alive by the heartbeat; needs the lease.
+
+        The preempt's own rows in the cabinet say what it does; its physical input may keep it on.
+        """
+        self._need_lease()
+        count = self.session.configuration.max_preempts
+        if not 1 <= number <= count:
+            raise CabinetRefused(f"{self._name}: has preempts 1..{count}, not {number}")
+        bit = 1 << number - 1
+        self._keeper.touched |= bit
+        self._preempts = self._preempts | bit if on else self._preempts & ~bit
+        await self._keeper.send(self._desired)
+
+    async def run_pattern(self, timing: pattern.Timing | int, ttl: int) -> None:
+        """Level A: load splits into a spare pattern, unless only a number is given, and select it.
+
+        It is kept selected for `ttl` tenths or until the next plan.
+
+        Raises:
+            CabinetRefused: the cabinet would not, or did not, take it.
+        """
+        self._need_lease()
+        if objection := self.session.objection:
+            raise CabinetRefused(f"{self._name}: {objection}")
+        if isinstance(timing, pattern.Timing):
+            found = self.session.configuration
+            if wrong := pattern.problems(timing, found.times, found.rings):
+                raise CabinetRefused(f"{self._name}: pattern {timing.pattern} refused: {'; '.join(wrong)}")
+            self.session.ours = True
+            await pattern.load(self.session.peer, timing)
+        self._ledger.drop()
+        number = timing if isinstance(timing, int) else timing.pattern
+        self._pattern = _Pattern(number, self._clock.now() + ttl)
+        await self._keeper.send(self._desired)
+
+    # --- looking ---
+
+    async def _see(self, *, everything: bool = False) -> None:
+        news = await self.session.see(everything=everything)
+        if news.restarted:
+            self._lost = "it restarted"
+        elif news.unit and not self._lost:
+            self._lost = self._keeper.loss(self.session.watcher.unit)
+        if self._lost:
+            self._forget_wishes()
+
+    def _sight(self) -> Sight:
+        return self._stages.see(self._clock.now(), self.session.watcher.lamps, self._ledger.wanted)
+
+    def _state(self) -> CabinetState:
+        return self._reporter.state(
+            self._clock.now(),
+            self.session,
+            self._ledger,
+            self._sight(),
+            self._known_holder(),
+            ours=self._ledger.active is not None or self._pattern is not None,
+        )
+
+    def _known_holder(self) -> Holder | None:
+        holder, at = self._holder
+        now = asyncio.get_running_loop().time()
+        if now - at < HOLDER_S:
+            return holder
+        holder = self._lease.holder()
+        self._holder = (holder, now)
+        return holder
+
+    # --- asking ---
+
+    def _desired(self) -> Desired:
+        """Everything wanted at this moment."""
+        watcher = self.session.watcher
+        if self.session.objection:
+            return Desired(preempts=self._preempts)
+        if self._ledger.wanted != NO_STAGE:
+            phases = self._groups.stage_phases[self._ledger.wanted]
+            masks = stage_masks(phases, self.session.configuration.enabled, watcher.lamps.greens)
+            return Desired(masks, FREE, self._preempts)
+        number = STANDBY if self._pattern is None else self._pattern.number
+        return Desired(Masks(), number, self._preempts)
+
+    def _forget_wishes(self) -> None:
+        self._ledger.drop()
+        self._pattern = None
+        self._preempts = 0
+
+    # --- the lease ---
+
+    def _take_lease(self) -> None:
+        unit = self.session.watcher.unit
+        if wrong := backup_objection(unit):
+            raise CabinetRefused(f"{self._name}: {wrong}")
+        foreign = unit.masks != Masks() or (unit.pattern != STANDBY and unit.control == ControlStatus.SYSTEM)
+        holder = self._lease.holder()
+        if not self._is_ours(holder) and holder is not None:
+            raise self._taken(holder)
+        if foreign and not self._lease.was_ours_lately():
+            raise LeaseRefused(
+                f"{self._name}: another system controls it (pattern {unit.pattern}, masks {unit.masks}); "
+                "release it there first",
+                0,
+                "another system",
+            )
+        holder = self._lease.claim(unit.backup_time / self._rate)
+        if not self._is_ours(holder):
+            raise self._taken(holder)
+        self._holder = (holder, asyncio.get_running_loop().time())
+        if self._lost or foreign != (self._keeper.sent != NOTHING_DESIRED):
+            self._keeper.forget()
+        self._lost = ""
+
+    def _beat(self) -> Holder | None:
+        holder = self._lease.beat()
+        self._holder = (holder, asyncio.get_running_loop().time())
+        return holder
+
+    def _is_ours(self, holder: Holder | None) -> bool:
+        return holder is not None and holder.owner == self._owner
+
+    def _need_lease(self) -> None:
+        holder = self._beat()
+        if self._lost or not self._is_ours(holder):
+            raise LeaseRefused(f"{self._name}: this controller does not hold the lease", 0)
+
+    async def _loss(self, holder: Holder | None) -> LeaseRefused:
+        """Give up; what is ours in the cabinet and still kept there, by whomever, is set to zero."""
+        self._forget_wishes()
+        if holder is not None and not self._is_ours(holder):
+            self._keeper.forget()
+            return self._taken(holder)
+        why = self._lost or "the lease ran out"
+        if not self._lost and self._keeper.sent != NOTHING_DESIRED and await self._keeper.is_kept():
+            await self._keeper.send(self._desired)
+        self._keeper.forget()
+        self._lease.give_back()
+        return LeaseRefused(f"{self._name}: {why}; connect again to take the lease", 0)
+
+    def _taken(self, holder: Holder) -> LeaseRefused:
+        text = f"{self._name}: leased by {holder.label or 'unnamed'} (id {holder.owner})"
+        return LeaseRefused(text, holder.owner, holder.label)
+
+
+_WHY = {
+    Result.STALE_SEQUENCE: "stale sequence; connect again to learn the next",
+    Result.UNSAFE_TIMING: "a row's times are outside what the plan allows",
+    Result.UNKNOWN_STAGE: "a row names a stage the plan does not have",
+    Result.NOT_OWNER: "this controller does not hold the lease",
+    Result.BAD_FIELD: "a field is outside its range",
+}
