@@ -154,6 +154,19 @@ class Engine:
                 earliest = max(earliest, since[group] + minimum)
         return earliest
 
+    def waits(self, state: EngineState) -> list[int]:
+        """Tenths until each of the plan's stages may be asked for: `earliest` less `now`, all at once."""
+        soonest = max(state.settled_at - state.now, 0)
+        waits = [soonest] * len(self.plan.stages)
+        aspects, since = self._after_transition(state)
+        for group, minimum, keepers in self._lit(aspects).minima:
+            left = since[group] + minimum - state.now
+            if left > soonest:
+                waits = [
+                    wait if keepers >> stage & 1 or wait > left else left for stage, wait in enumerate(waits)
+                ]
+        return waits
+
     def transition_time(self, state: EngineState, stage: int, calls: int = 0) -> int:
         """Tenths from asking now until every group of the stage is green, from the lamps as they are."""
         if state.now < state.settled_at:

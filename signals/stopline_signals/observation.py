@@ -131,6 +131,13 @@ class Encoder:
         vector[start : start + len(self._members)] = [allowed >> s & 1 for s in range(len(self._members))]
         return vector
 
+    def static_vector(self) -> Vector:
+        """The vector as far as it never changes, all the rest 0."""
+        vector = self._static.copy()
+        rows = vector[self.layout.rows].reshape(self.layout.max_groups, -1)
+        rows[: len(self._tails), -len(self._tails[0]) :] = self._tails
+        return vector
+
     def _waited(self, state: EngineState) -> list[float]:
         return [
             min((state.now - since) / max_red, 1.5) if since >= 0 else 0.0
