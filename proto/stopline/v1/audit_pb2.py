@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stopline/v1/audit.proto\x12\x0bstopline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\x0fGetAuditRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x13\n\x0bjunction_id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"\xb3\x01\n\x0b\x41uditRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\twall_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btime_tenths\x18\x03 \x01(\x03\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x13\n\x0bjunction_id\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x0c\n\x04hash\x18\x08 \x01(\t\"<\n\x10GetAuditResponse\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.stopline.v1.AuditRecord\"\x14\n\x12VerifyAuditRequest\"Z\n\x13VerifyAuditResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\x14\n\x0c\x66irst_broken\x18\x03 \x01(\x04\x12\x0c\n\x04head\x18\x04 \x01(\t2\xab\x01\n\x0c\x41uditService\x12I\n\x08GetAudit\x12\x1c.stopline.v1.GetAuditRequest\x1a\x1d.stopline.v1.GetAuditResponse0\x01\x12P\n\x0bVerifyAudit\x12\x1f.stopline.v1.VerifyAuditRequest\x1a .stopline.v1.VerifyAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stopline/v1/audit.proto\x12\x0bstopline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\x0fGetAuditRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x13\n\x0bjunction_id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"\xb3\x01\n\x0b\x41uditRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\twall_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btime_tenths\x18\x03 \x01(\x03\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x13\n\x0bjunction_id\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x0c\n\x04hash\x18\x08 \x01(\t\"<\n\x10GetAuditResponse\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.stopline.v1.AuditRecord\"\x14\n\x12VerifyAuditRequest\"r\n\x13VerifyAuditResponse\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\x14\n\x0c\x66irst_broken\x18\x03 \x01(\x04\x12\x0c\n\x04head\x18\x04 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x05 \x01(\x04\x32\xab\x01\n\x0c\x41uditService\x12I\n\x08GetAudit\x12\x1c.stopline.v1.GetAuditRequest\x1a\x1d.stopline.v1.GetAuditResponse0\x01\x12P\n\x0bVerifyAudit\x12\x1f.stopline.v1.VerifyAuditRequest\x1a .stopline.v1.VerifyAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYAUDITREQUEST']._serialized_start=409
   _globals['_VERIFYAUDITREQUEST']._serialized_end=429
   _globals['_VERIFYAUDITRESPONSE']._serialized_start=431
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=521
-  _globals['_AUDITSERVICE']._serialized_start=524
-  _globals['_AUDITSERVICE']._serialized_end=695
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=545
+  _globals['_AUDITSERVICE']._serialized_start=548
+  _globals['_AUDITSERVICE']._serialized_end=719
 # @@protoc_insertion_point(module_scope)

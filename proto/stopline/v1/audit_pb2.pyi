@@ -66,7 +66,7 @@ class AuditRecord(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Sequence number, from 1 without gaps."""
+    """Sequence number, from 1 without gaps; old records may have been removed from the front."""
     time_tenths: _builtins.int
     """Controller clock, tenths of a second since the controller started."""
     kind: _builtins.str
@@ -154,6 +154,7 @@ class VerifyAuditResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     FIRST_BROKEN_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
+    FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
     intact: _builtins.bool
     """True when the chain is whole."""
     records: _builtins.int
@@ -162,6 +163,8 @@ class VerifyAuditResponse(_message.Message):
     """First record that does not fit; 0 when none."""
     head: _builtins.str
     """Hash of the last record, hexadecimal."""
+    first_sequence: _builtins.int
+    """First record that is still kept."""
     def __init__(
         self,
         *,
@@ -169,10 +172,11 @@ class VerifyAuditResponse(_message.Message):
         records: _builtins.int = ...,
         first_broken: _builtins.int = ...,
         head: _builtins.str = ...,
+        first_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_broken", b"first_broken", "head", b"head", "intact", b"intact", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_broken", b"first_broken", "first_sequence", b"first_sequence", "head", b"head", "intact", b"intact", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -209,19 +209,25 @@ class PreviewRequest(_message.Message):
 
     JUNCTION_ID_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     junction_id: _builtins.str
     """Junction identifier."""
     stage: _builtins.int
-    """Stage index that would be asked for."""
+    """Stage index that would be asked for; one past the plan's last = all red."""
+    source: _state_pb2.Source.ValueType
+    """Source that would ask: emergency vehicles and operators may keep a call waiting longer than a policy. Unspecified = an
+    operator.
+    """
     def __init__(
         self,
         *,
         junction_id: _builtins.str = ...,
         stage: _builtins.int = ...,
+        source: _state_pb2.Source.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["junction_id", b"junction_id", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["junction_id", b"junction_id", "source", b"source", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,42 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Role:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLE_UNSPECIFIED: _Role.ValueType  # 0
+    """Not stated, or no certificate."""
+    ROLE_VIEWER: _Role.ValueType  # 1
+    """Reads."""
+    ROLE_DISPATCHER: _Role.ValueType  # 2
+    """Reports vehicles."""
+    ROLE_OPERATOR: _Role.ValueType  # 3
+    """Overrides."""
+    ROLE_SUPERVISOR: _Role.ValueType  # 4
+    """Overrides, before operators."""
+    ROLE_ENGINEER: _Role.ValueType  # 5
+    """Changes policies, and everything else."""
+
+class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+    """What a person or machine is here, as its certificate says."""
+
+ROLE_UNSPECIFIED: Role.ValueType  # 0
+"""Not stated, or no certificate."""
+ROLE_VIEWER: Role.ValueType  # 1
+"""Reads."""
+ROLE_DISPATCHER: Role.ValueType  # 2
+"""Reports vehicles."""
+ROLE_OPERATOR: Role.ValueType  # 3
+"""Overrides."""
+ROLE_SUPERVISOR: Role.ValueType  # 4
+"""Overrides, before operators."""
+ROLE_ENGINEER: Role.ValueType  # 5
+"""Changes policies, and everything else."""
+Global___Role: _TypeAlias = Role  # noqa: Y015
+
 class _OverrideStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -36,6 +72,8 @@ class _OverrideStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Overri
     """In force, but the timing rules allow the change only later."""
     OVERRIDE_STATUS_REJECTED: _OverrideStatus.ValueType  # 4
     """Not stored."""
+    OVERRIDE_STATUS_PENDING_CONFIRMATION: _OverrideStatus.ValueType  # 5
+    """Stored, but nothing happens until a second person confirms it."""
 
 class OverrideStatus(_OverrideStatus, metaclass=_OverrideStatusEnumTypeWrapper):
     """Answer to an override."""
@@ -50,6 +88,8 @@ OVERRIDE_STATUS_PENDING_SAFE_POINT: OverrideStatus.ValueType  # 3
 """In force, but the timing rules allow the change only later."""
 OVERRIDE_STATUS_REJECTED: OverrideStatus.ValueType  # 4
 """Not stored."""
+OVERRIDE_STATUS_PENDING_CONFIRMATION: OverrideStatus.ValueType  # 5
+"""Stored, but nothing happens until a second person confirms it."""
 Global___OverrideStatus: _TypeAlias = OverrideStatus  # noqa: Y015
 
 @_typing.final
@@ -65,6 +105,8 @@ class Lease(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     REMAINING_S_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Identifier of the lease."""
     junction_id: _builtins.str
@@ -79,6 +121,12 @@ class Lease(_message.Message):
     """Seconds until it expires."""
     reason: _builtins.str
     """Why it was taken."""
+    role: Global___Role.ValueType
+    """Role of the holder; a higher one may take over whatever the priorities."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signal groups it covers, by name; none = the whole junction."""
+
     def __init__(
         self,
         *,
@@ -89,10 +137,12 @@ class Lease(_message.Message):
         priority: _builtins.int = ...,
         remaining_s: _builtins.float = ...,
         reason: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        role: Global___Role.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fencing_token", b"fencing_token", "junction_id", b"junction_id", "lease_id", b"lease_id", "operator", b"operator", "priority", b"priority", "reason", b"reason", "remaining_s", b"remaining_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fencing_token", b"fencing_token", "groups", b"groups", "junction_id", b"junction_id", "lease_id", b"lease_id", "operator", b"operator", "priority", b"priority", "reason", b"reason", "remaining_s", b"remaining_s", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,16 +159,21 @@ class AcquireLeaseRequest(_message.Message):
     TTL_S_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     junction_id: _builtins.str
     """Junction to take over."""
     operator: _builtins.str
-    """Operator, as the log will name them."""
+    """Operator, as the log will name them; with a certificate its name is logged as well, and counts."""
     ttl_s: _builtins.float
     """Seconds the lease lasts unless renewed; at most the site's limit."""
     reason: _builtins.str
     """Why; kept in the audit log. Required."""
     priority: _builtins.int
-    """Priority of the operator; a higher one takes a lease over."""
+    """Priority of the operator; within a role a higher one takes a lease over."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signal groups wanted, by name; none = the whole junction. A lease of groups takes hold, omit and call of those groups."""
+
     def __init__(
         self,
         *,
@@ -127,10 +182,11 @@ class AcquireLeaseRequest(_message.Message):
         ttl_s: _builtins.float = ...,
         reason: _builtins.str = ...,
         priority: _builtins.int = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["junction_id", b"junction_id", "operator", b"operator", "priority", b"priority", "reason", b"reason", "ttl_s", b"ttl_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "junction_id", b"junction_id", "operator", b"operator", "priority", b"priority", "reason", b"reason", "ttl_s", b"ttl_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -305,7 +361,7 @@ Global___ListLeasesResponse: _TypeAlias = ListLeasesResponse  # noqa: Y015
 
 @_typing.final
 class HoldStage(_message.Message):
-    """Keeps the stage that is in force."""
+    """Keeps the stage that is in force; under a lease of groups: keeps those groups green, in whatever stage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -360,6 +416,110 @@ class ReleaseOverride(_message.Message):
 Global___ReleaseOverride: _TypeAlias = ReleaseOverride  # noqa: Y015
 
 @_typing.final
+class OmitGroups(_message.Message):
+    """Keeps groups from being served. It ends no green, and gives way when a call has waited two minutes past its max red."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signal groups, by name; they replace those omitted before under the lease, none = omit nothing."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OmitGroups: _TypeAlias = OmitGroups  # noqa: Y015
+
+@_typing.final
+class CallGroups(_message.Message):
+    """Calls groups, as if somebody waited there; each until it is green."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signal groups, by name; they are added to those called before."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallGroups: _TypeAlias = CallGroups  # noqa: Y015
+
+@_typing.final
+class SelectPlan(_message.Message):
+    """Lets the cabinet decide by one of its own plans."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_FIELD_NUMBER: _builtins.int
+    pattern: _builtins.int
+    """Pattern number of the cabinet: 0 = the one it would run by itself, 1 = its fixed program, 254 = actuated."""
+    def __init__(
+        self,
+        *,
+        pattern: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SelectPlan: _TypeAlias = SelectPlan  # noqa: Y015
+
+@_typing.final
+class AllRed(_message.Message):
+    """Brings all groups to red and keeps them there. Needs two persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllRed: _TypeAlias = AllRed  # noqa: Y015
+
+@_typing.final
+class Flash(_message.Message):
+    """Brings the junction to flash, over all red. Needs two persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Flash: _TypeAlias = Flash  # noqa: Y015
+
+@_typing.final
 class OverrideRequest(_message.Message):
     """An override under a lease."""
 
@@ -372,6 +532,13 @@ class OverrideRequest(_message.Message):
     HOLD_FIELD_NUMBER: _builtins.int
     GO_TO_STAGE_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    OMIT_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
+    SELECT_PLAN_FIELD_NUMBER: _builtins.int
+    ALL_RED_FIELD_NUMBER: _builtins.int
+    FLASH_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """Lease it is placed under."""
     fencing_token: _builtins.int
@@ -380,6 +547,12 @@ class OverrideRequest(_message.Message):
     """Same key = same request: it is answered again and not placed twice. Empty = no key."""
     not_after_s: _builtins.float
     """Seconds from receipt after which the request must no longer be begun; 0 = as long as the lease."""
+    sequence: _builtins.int
+    """Grows with every request under the lease; an older one is refused as a replay. Needed with a certificate unless an
+    idempotency key is given.
+    """
+    dry_run: _builtins.bool
+    """True: judge it and answer, but place nothing."""
     @_builtins.property
     def hold(self) -> Global___HoldStage:
         """Keep the present stage."""
@@ -392,6 +565,26 @@ class OverrideRequest(_message.Message):
     def release(self) -> Global___ReleaseOverride:
         """Hand the decision back while keeping the lease."""
 
+    @_builtins.property
+    def omit(self) -> Global___OmitGroups:
+        """Keep groups from being served."""
+
+    @_builtins.property
+    def call(self) -> Global___CallGroups:
+        """Call groups."""
+
+    @_builtins.property
+    def select_plan(self) -> Global___SelectPlan:
+        """Let the cabinet run one of its own plans."""
+
+    @_builtins.property
+    def all_red(self) -> Global___AllRed:
+        """All red."""
+
+    @_builtins.property
+    def flash(self) -> Global___Flash:
+        """Flash."""
+
     def __init__(
         self,
         *,
@@ -402,12 +595,19 @@ class OverrideRequest(_message.Message):
         hold: Global___HoldStage | None = ...,
         go_to_stage: Global___GoToStage | None = ...,
         release: Global___ReleaseOverride | None = ...,
+        omit: Global___OmitGroups | None = ...,
+        call: Global___CallGroups | None = ...,
+        select_plan: Global___SelectPlan | None = ...,
+        all_red: Global___AllRed | None = ...,
+        flash: Global___Flash | None = ...,
+        sequence: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["go_to_stage", b"go_to_stage", "hold", b"hold", "release", b"release", "verb", b"verb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all_red", b"all_red", "call", b"call", "flash", b"flash", "go_to_stage", b"go_to_stage", "hold", b"hold", "omit", b"omit", "release", b"release", "select_plan", b"select_plan", "verb", b"verb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fencing_token", b"fencing_token", "go_to_stage", b"go_to_stage", "hold", b"hold", "idempotency_key", b"idempotency_key", "lease_id", b"lease_id", "not_after_s", b"not_after_s", "release", b"release", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_red", b"all_red", "call", b"call", "dry_run", b"dry_run", "fencing_token", b"fencing_token", "flash", b"flash", "go_to_stage", b"go_to_stage", "hold", b"hold", "idempotency_key", b"idempotency_key", "lease_id", b"lease_id", "not_after_s", b"not_after_s", "omit", b"omit", "release", b"release", "select_plan", b"select_plan", "sequence", b"sequence", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["hold", "go_to_stage", "release"]  # noqa: Y015
+    _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["hold", "go_to_stage", "release", "omit", "call", "select_plan", "all_red", "flash"]  # noqa: Y015
     _WhichOneofArgType_verb: _TypeAlias = _typing.Literal["verb", b"verb"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_verb) -> _WhichOneofReturnType_verb | None: ...
 
@@ -424,6 +624,8 @@ class OverrideResponse(_message.Message):
     BLOCKING_SOURCE_FIELD_NUMBER: _builtins.int
     EARLIEST_TENTHS_FIELD_NUMBER: _builtins.int
     AUDIT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_ID_FIELD_NUMBER: _builtins.int
+    CONFIRM_WITHIN_S_FIELD_NUMBER: _builtins.int
     status: Global___OverrideStatus.ValueType
     """What became of it."""
     reason: _builtins.str
@@ -433,7 +635,11 @@ class OverrideResponse(_message.Message):
     earliest_tenths: _builtins.int
     """Tenths from now until the stage may be asked for."""
     audit_sequence: _builtins.int
-    """Sequence number of the audit record."""
+    """Sequence number of the audit record; 0 for a dry run."""
+    confirmation_id: _builtins.str
+    """What the second person has to name, when PENDING_CONFIRMATION."""
+    confirm_within_s: _builtins.float
+    """Seconds the second person has."""
     def __init__(
         self,
         *,
@@ -442,11 +648,63 @@ class OverrideResponse(_message.Message):
         blocking_source: _state_pb2.Source.ValueType = ...,
         earliest_tenths: _builtins.int = ...,
         audit_sequence: _builtins.int = ...,
+        confirmation_id: _builtins.str = ...,
+        confirm_within_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_sequence", b"audit_sequence", "blocking_source", b"blocking_source", "earliest_tenths", b"earliest_tenths", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_sequence", b"audit_sequence", "blocking_source", b"blocking_source", "confirm_within_s", b"confirm_within_s", "confirmation_id", b"confirmation_id", "earliest_tenths", b"earliest_tenths", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OverrideResponse: _TypeAlias = OverrideResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmOverrideRequest(_message.Message):
+    """The second person's word."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMATION_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    confirmation_id: _builtins.str
+    """From the answer to the first person."""
+    operator: _builtins.str
+    """Who confirms; another person than the holder of the lease. With a certificate its name counts."""
+    def __init__(
+        self,
+        *,
+        confirmation_id: _builtins.str = ...,
+        operator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_id", b"confirmation_id", "operator", b"operator"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmOverrideRequest: _TypeAlias = ConfirmOverrideRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmOverrideResponse(_message.Message):
+    """What became of the override."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answer(self) -> Global___OverrideResponse:
+        """The answer as it would have been given without the second person."""
+
+    def __init__(
+        self,
+        *,
+        answer: Global___OverrideResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmOverrideResponse: _TypeAlias = ConfirmOverrideResponse  # noqa: Y015

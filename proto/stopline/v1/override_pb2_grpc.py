@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class OverrideServiceStub:
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     def __init__(self, channel):
@@ -61,15 +61,20 @@ class OverrideServiceStub:
                 request_serializer=stopline_dot_v1_dot_override__pb2.OverrideRequest.SerializeToString,
                 response_deserializer=stopline_dot_v1_dot_override__pb2.OverrideResponse.FromString,
                 _registered_method=True)
+        self.ConfirmOverride = channel.unary_unary(
+                '/stopline.v1.OverrideService/ConfirmOverride',
+                request_serializer=stopline_dot_v1_dot_override__pb2.ConfirmOverrideRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_override__pb2.ConfirmOverrideResponse.FromString,
+                _registered_method=True)
 
 
 class OverrideServiceServicer:
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     def AcquireLease(self, request, context):
-        """Takes the lease of a junction. Refused while another operator of the same or a higher priority holds it.
+        """Takes a lease. Refused while somebody of the same or a higher role and priority holds part of what it covers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +102,14 @@ class OverrideServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Override(self, request, context):
-        """Places or removes an override under a lease.
+        """Places or removes an override under a lease, or only says what would become of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmOverride(self, request, context):
+        """The second person's word for an override that needs two: flash and all red.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +143,11 @@ def add_OverrideServiceServicer_to_server(servicer, server):
                     request_deserializer=stopline_dot_v1_dot_override__pb2.OverrideRequest.FromString,
                     response_serializer=stopline_dot_v1_dot_override__pb2.OverrideResponse.SerializeToString,
             ),
+            'ConfirmOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmOverride,
+                    request_deserializer=stopline_dot_v1_dot_override__pb2.ConfirmOverrideRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_override__pb2.ConfirmOverrideResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'stopline.v1.OverrideService', rpc_method_handlers)
@@ -140,8 +157,8 @@ def add_OverrideServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OverrideService:
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     @staticmethod
@@ -269,6 +286,33 @@ class OverrideService:
             '/stopline.v1.OverrideService/Override',
             stopline_dot_v1_dot_override__pb2.OverrideRequest.SerializeToString,
             stopline_dot_v1_dot_override__pb2.OverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.OverrideService/ConfirmOverride',
+            stopline_dot_v1_dot_override__pb2.ConfirmOverrideRequest.SerializeToString,
+            stopline_dot_v1_dot_override__pb2.ConfirmOverrideResponse.FromString,
             options,
             channel_credentials,
             insecure,

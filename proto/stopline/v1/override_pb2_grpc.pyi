@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OverrideServiceStub:
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     @_typing.overload
@@ -36,7 +36,7 @@ class OverrideServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OverrideServiceAsyncStub: ...
     AcquireLease: _grpc.UnaryUnaryMultiCallable[_override_pb2.AcquireLeaseRequest, _override_pb2.AcquireLeaseResponse]
-    """Takes the lease of a junction. Refused while another operator of the same or a higher priority holds it."""
+    """Takes a lease. Refused while somebody of the same or a higher role and priority holds part of what it covers."""
     RenewLease: _grpc.UnaryUnaryMultiCallable[_override_pb2.RenewLeaseRequest, _override_pb2.RenewLeaseResponse]
     """Extends a lease. FAILED_PRECONDITION when it expired or was taken over."""
     ReleaseLease: _grpc.UnaryUnaryMultiCallable[_override_pb2.ReleaseLeaseRequest, _override_pb2.ReleaseLeaseResponse]
@@ -44,17 +44,19 @@ class OverrideServiceStub:
     ListLeases: _grpc.UnaryUnaryMultiCallable[_override_pb2.ListLeasesRequest, _override_pb2.ListLeasesResponse]
     """Lists the leases in force."""
     Override: _grpc.UnaryUnaryMultiCallable[_override_pb2.OverrideRequest, _override_pb2.OverrideResponse]
-    """Places or removes an override under a lease."""
+    """Places or removes an override under a lease, or only says what would become of it."""
+    ConfirmOverride: _grpc.UnaryUnaryMultiCallable[_override_pb2.ConfirmOverrideRequest, _override_pb2.ConfirmOverrideResponse]
+    """The second person's word for an override that needs two: flash and all red."""
 
 @_typing.type_check_only
 class OverrideServiceAsyncStub(OverrideServiceStub):
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AcquireLease: _aio.UnaryUnaryMultiCallable[_override_pb2.AcquireLeaseRequest, _override_pb2.AcquireLeaseResponse]  # type: ignore[assignment]
-    """Takes the lease of a junction. Refused while another operator of the same or a higher priority holds it."""
+    """Takes a lease. Refused while somebody of the same or a higher role and priority holds part of what it covers."""
     RenewLease: _aio.UnaryUnaryMultiCallable[_override_pb2.RenewLeaseRequest, _override_pb2.RenewLeaseResponse]  # type: ignore[assignment]
     """Extends a lease. FAILED_PRECONDITION when it expired or was taken over."""
     ReleaseLease: _aio.UnaryUnaryMultiCallable[_override_pb2.ReleaseLeaseRequest, _override_pb2.ReleaseLeaseResponse]  # type: ignore[assignment]
@@ -62,11 +64,13 @@ class OverrideServiceAsyncStub(OverrideServiceStub):
     ListLeases: _aio.UnaryUnaryMultiCallable[_override_pb2.ListLeasesRequest, _override_pb2.ListLeasesResponse]  # type: ignore[assignment]
     """Lists the leases in force."""
     Override: _aio.UnaryUnaryMultiCallable[_override_pb2.OverrideRequest, _override_pb2.OverrideResponse]  # type: ignore[assignment]
-    """Places or removes an override under a lease."""
+    """Places or removes an override under a lease, or only says what would become of it."""
+    ConfirmOverride: _aio.UnaryUnaryMultiCallable[_override_pb2.ConfirmOverrideRequest, _override_pb2.ConfirmOverrideResponse]  # type: ignore[assignment]
+    """The second person's word for an override that needs two: flash and all red."""
 
 class OverrideServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lets a traffic-centre operator take a junction over and hand it back. Every lease and every override expires; the timing
-    rules hold against operators too.
+    """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
+    override expires; the timing rules hold against operators too.
     """
 
     @_abc_1.abstractmethod
@@ -75,7 +79,7 @@ class OverrideServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _override_pb2.AcquireLeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_override_pb2.AcquireLeaseResponse, _abc.Awaitable[_override_pb2.AcquireLeaseResponse]]:
-        """Takes the lease of a junction. Refused while another operator of the same or a higher priority holds it."""
+        """Takes a lease. Refused while somebody of the same or a higher role and priority holds part of what it covers."""
 
     @_abc_1.abstractmethod
     def RenewLease(
@@ -107,6 +111,14 @@ class OverrideServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _override_pb2.OverrideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_override_pb2.OverrideResponse, _abc.Awaitable[_override_pb2.OverrideResponse]]:
-        """Places or removes an override under a lease."""
+        """Places or removes an override under a lease, or only says what would become of it."""
+
+    @_abc_1.abstractmethod
+    def ConfirmOverride(
+        self,
+        request: _override_pb2.ConfirmOverrideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_override_pb2.ConfirmOverrideResponse, _abc.Awaitable[_override_pb2.ConfirmOverrideResponse]]:
+        """The second person's word for an override that needs two: flash and all red."""
 
 def add_OverrideServiceServicer_to_server(servicer: OverrideServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -136,6 +136,74 @@ CABINET_MODE_STARTUP: CabinetMode.ValueType  # 6
 """Starting up: flash, then all red."""
 Global___CabinetMode: _TypeAlias = CabinetMode  # noqa: Y015
 
+class _OrderKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OrderKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORDER_KIND_UNSPECIFIED: _OrderKind.ValueType  # 0
+    """Nothing, or not known."""
+    ORDER_KIND_STAGE: _OrderKind.ValueType  # 1
+    """A stage."""
+    ORDER_KIND_ALL_RED: _OrderKind.ValueType  # 2
+    """All red."""
+    ORDER_KIND_FLASH: _OrderKind.ValueType  # 3
+    """Flash."""
+    ORDER_KIND_PATTERN: _OrderKind.ValueType  # 4
+    """One of the cabinet's own plans."""
+
+class OrderKind(_OrderKind, metaclass=_OrderKindEnumTypeWrapper):
+    """What a source asks for."""
+
+ORDER_KIND_UNSPECIFIED: OrderKind.ValueType  # 0
+"""Nothing, or not known."""
+ORDER_KIND_STAGE: OrderKind.ValueType  # 1
+"""A stage."""
+ORDER_KIND_ALL_RED: OrderKind.ValueType  # 2
+"""All red."""
+ORDER_KIND_FLASH: OrderKind.ValueType  # 3
+"""Flash."""
+ORDER_KIND_PATTERN: OrderKind.ValueType  # 4
+"""One of the cabinet's own plans."""
+Global___OrderKind: _TypeAlias = OrderKind  # noqa: Y015
+
+class _CabinetAbility:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CabinetAbilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CabinetAbility.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CABINET_ABILITY_UNSPECIFIED: _CabinetAbility.ValueType  # 0
+    """Not stated."""
+    CABINET_ABILITY_ALL_RED: _CabinetAbility.ValueType  # 1
+    """All red."""
+    CABINET_ABILITY_FLASH: _CabinetAbility.ValueType  # 2
+    """Flash."""
+    CABINET_ABILITY_PATTERN: _CabinetAbility.ValueType  # 3
+    """Plans of its own by number."""
+    CABINET_ABILITY_CALL: _CabinetAbility.ValueType  # 4
+    """Calls for groups."""
+    CABINET_ABILITY_OMIT: _CabinetAbility.ValueType  # 5
+    """Omitting groups."""
+
+class CabinetAbility(_CabinetAbility, metaclass=_CabinetAbilityEnumTypeWrapper):
+    """What a cabinet can do beyond stages."""
+
+CABINET_ABILITY_UNSPECIFIED: CabinetAbility.ValueType  # 0
+"""Not stated."""
+CABINET_ABILITY_ALL_RED: CabinetAbility.ValueType  # 1
+"""All red."""
+CABINET_ABILITY_FLASH: CabinetAbility.ValueType  # 2
+"""Flash."""
+CABINET_ABILITY_PATTERN: CabinetAbility.ValueType  # 3
+"""Plans of its own by number."""
+CABINET_ABILITY_CALL: CabinetAbility.ValueType  # 4
+"""Calls for groups."""
+CABINET_ABILITY_OMIT: CabinetAbility.ValueType  # 5
+"""Omitting groups."""
+Global___CabinetAbility: _TypeAlias = CabinetAbility  # noqa: Y015
+
 @_typing.final
 class SourceState(_message.Message):
     """One source in the stack of a junction."""
@@ -148,6 +216,7 @@ class SourceState(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     HOLDER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     source: Global___Source.ValueType
     """Which source."""
     active: _builtins.bool
@@ -155,11 +224,13 @@ class SourceState(_message.Message):
     in_force: _builtins.bool
     """True for the one source whose request is followed."""
     stage: _builtins.int
-    """Stage index it asks for; -1 = keep the present one or nothing."""
+    """Stage index it asks for; -1 = keep the present one, no stage at all, or nothing."""
     reason: _builtins.str
     """Why it asks, or why it does not."""
     holder: _builtins.str
     """Lease, vehicle or policy behind the request."""
+    order: Global___OrderKind.ValueType
+    """What it asks for; unspecified while it is not active."""
     def __init__(
         self,
         *,
@@ -169,10 +240,11 @@ class SourceState(_message.Message):
         stage: _builtins.int = ...,
         reason: _builtins.str = ...,
         holder: _builtins.str = ...,
+        order: Global___OrderKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "holder", b"holder", "in_force", b"in_force", "reason", b"reason", "source", b"source", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "holder", b"holder", "in_force", b"in_force", "order", b"order", "reason", b"reason", "source", b"source", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +306,12 @@ class JunctionState(_message.Message):
     GUARD_REASON_FIELD_NUMBER: _builtins.int
     ALARMS_FIELD_NUMBER: _builtins.int
     LATE_TICKS_FIELD_NUMBER: _builtins.int
+    EARLIEST_ANY_CHANGE_TENTHS_FIELD_NUMBER: _builtins.int
+    FLASHING_FIELD_NUMBER: _builtins.int
+    ABILITIES_FIELD_NUMBER: _builtins.int
+    CALLED_GROUPS_FIELD_NUMBER: _builtins.int
+    OMITTED_GROUPS_FIELD_NUMBER: _builtins.int
+    HELD_GROUPS_FIELD_NUMBER: _builtins.int
     junction_id: _builtins.str
     """Which junction."""
     sequence: _builtins.int
@@ -245,7 +323,7 @@ class JunctionState(_message.Message):
     cabinet_mode: Global___CabinetMode.ValueType
     """Mode the cabinet reports."""
     stage: _builtins.int
-    """Stage in force or being entered; -1 when unknown."""
+    """Stage in force or being entered; one past the plan's last = all red, -1 when unknown."""
     in_transition: _builtins.bool
     """True while the junction changes from one stage to another."""
     allowed_stages: _builtins.int
@@ -262,6 +340,16 @@ class JunctionState(_message.Message):
     """Reason the guard changed the latest request; empty when it passed untouched."""
     late_ticks: _builtins.int
     """Ticks of this junction that began late."""
+    earliest_any_change_tenths: _builtins.int
+    """Tenths from now until another stage than the one in force may be asked for, whoever asks; -1 when unknown."""
+    flashing: _builtins.bool
+    """True while the lamps flash, whoever wanted it."""
+    called_groups: _builtins.int
+    """Bit g set: an operator calls group g."""
+    omitted_groups: _builtins.int
+    """Bit g set: an operator omits group g."""
+    held_groups: _builtins.int
+    """Bit g set: an operator holds group g."""
     @_builtins.property
     def wall_time(self) -> _timestamp_pb2.Timestamp:
         """Wall-clock time of the tick; for people, nothing is timed by it."""
@@ -276,7 +364,7 @@ class JunctionState(_message.Message):
 
     @_builtins.property
     def stack(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceState]:
-        """All sources, highest first."""
+        """All sources, highest first; never empty."""
 
     @_builtins.property
     def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetectorReading]:
@@ -285,6 +373,10 @@ class JunctionState(_message.Message):
     @_builtins.property
     def alarms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Alarms that stand."""
+
+    @_builtins.property
+    def abilities(self) -> _containers.RepeatedScalarFieldContainer[Global___CabinetAbility.ValueType]:
+        """What operators may ask of this cabinet beyond stages."""
 
     def __init__(
         self,
@@ -309,10 +401,16 @@ class JunctionState(_message.Message):
         guard_reason: _builtins.str = ...,
         alarms: _abc.Iterable[_builtins.str] | None = ...,
         late_ticks: _builtins.int = ...,
+        earliest_any_change_tenths: _builtins.int = ...,
+        flashing: _builtins.bool = ...,
+        abilities: _abc.Iterable[Global___CabinetAbility.ValueType] | None = ...,
+        called_groups: _builtins.int = ...,
+        omitted_groups: _builtins.int = ...,
+        held_groups: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wall_time", b"wall_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_plan_sequence", b"active_plan_sequence", "alarms", b"alarms", "allowed_stages", b"allowed_stages", "aspects", b"aspects", "cabinet_mode", b"cabinet_mode", "cabinet_online", b"cabinet_online", "commanded_stage", b"commanded_stage", "earliest_change_tenths", b"earliest_change_tenths", "guard_reason", b"guard_reason", "in_transition", b"in_transition", "junction_id", b"junction_id", "late_ticks", b"late_ticks", "readings", b"readings", "reason", b"reason", "sequence", b"sequence", "source", b"source", "stack", b"stack", "stage", b"stage", "time_tenths", b"time_tenths", "wall_time", b"wall_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abilities", b"abilities", "active_plan_sequence", b"active_plan_sequence", "alarms", b"alarms", "allowed_stages", b"allowed_stages", "aspects", b"aspects", "cabinet_mode", b"cabinet_mode", "cabinet_online", b"cabinet_online", "called_groups", b"called_groups", "commanded_stage", b"commanded_stage", "earliest_any_change_tenths", b"earliest_any_change_tenths", "earliest_change_tenths", b"earliest_change_tenths", "flashing", b"flashing", "guard_reason", b"guard_reason", "held_groups", b"held_groups", "in_transition", b"in_transition", "junction_id", b"junction_id", "late_ticks", b"late_ticks", "omitted_groups", b"omitted_groups", "readings", b"readings", "reason", b"reason", "sequence", b"sequence", "source", b"source", "stack", b"stack", "stage", b"stage", "time_tenths", b"time_tenths", "wall_time", b"wall_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
