@@ -20,6 +20,8 @@ FAULT_MONITOR, FAULT_DETECTOR, FAULT_BACKUP, FAULT_EXPIRED, FAULT_DATABASE, FAUL
 """Bits of `CabinetState.faults`: the first four as at every cabinet; database changed since connecting; the
 push of signal states that was asked for is missing."""
 
+_ASKED_FLASH = frozenset((FlashStatus.OTHER, FlashStatus.NOT_FLASH, FlashStatus.AUTOMATIC))
+"""What flash on command shows as."""
 _MAY_BE_CONTROLLED = frozenset(
     (
         ControlStatus.SYSTEM,
@@ -31,12 +33,16 @@ _MAY_BE_CONTROLLED = frozenset(
 )
 
 
-def mode_of(unit: Unit, pushed: int = 0) -> Mode:
-    """Who decides; `pushed` is the status byte of the latest push. REMOTE is any system, not only ours."""
+def mode_of(unit: Unit, pushed: int = 0, *, asked_flash: bool = False) -> Mode:
+    """Who decides; `pushed` is the status byte of the latest push. REMOTE is any system, not only ours.
+
+    Flash that was asked for (`asked_flash`) is no flash of the cabinet's own.
+    """
     if unit.flash == FlashStatus.STARTUP:
         return Mode.STARTUP
-    if unit.flash != FlashStatus.NOT_FLASH or pushed & (spat.FAULT_FLASH | spat.FLASH):
-        return Mode.FLASH
+    if flashes(unit, pushed):
+        ours = asked_flash and unit.flash in _ASKED_FLASH and not pushed & spat.FAULT_FLASH
+        return Mode.REMOTE if ours else Mode.FLASH
     if _runs_preempt(unit) or pushed & spat.PREEMPT:
         return Mode.PREEMPT
     if unit.control == ControlStatus.MANUAL or unit.coord_mode or _stands(unit, pushed):
@@ -46,9 +52,14 @@ def mode_of(unit: Unit, pushed: int = 0) -> Mode:
     return Mode.REMOTE if unit.control == ControlStatus.SYSTEM else Mode.LOCAL
 
 
-def objection(unit: Unit, pushed: int = 0) -> str:
+def flashes(unit: Unit, pushed: int = 0) -> bool:
+    """Whether the lamps flash, or start up."""
+    return unit.flash != FlashStatus.NOT_FLASH or bool(pushed & (spat.FAULT_FLASH | spat.FLASH))
+
+
+def objection(unit: Unit, pushed: int = 0, *, asked_flash: bool = False) -> str:
     """Why the cabinet must not be controlled now; empty when it may."""
-    mode = mode_of(unit, pushed)
+    mode = mode_of(unit, pushed, asked_flash=asked_flash)
     if mode in (Mode.STARTUP, Mode.FLASH, Mode.PREEMPT):
         return f"it is in {mode.name.lower()}"
     if unit.coord_mode:
@@ -77,7 +88,7 @@ def flags_of(unit: Unit, pushed: int = 0) -> Flag:
     flags = Flag.POWER_OK
     for flag, on in (
         (Flag.MONITOR_OK, not tripped),
-        (Flag.FLASH, mode in (Mode.FLASH, Mode.STARTUP)),
+        (Flag.FLASH, flashes(unit, pushed)),
         (Flag.MANUAL, unit.control == ControlStatus.MANUAL),
         (Flag.PREEMPT, mode is Mode.PREEMPT),
         (Flag.STOP_TIME, _stands(unit, pushed)),

@@ -22,6 +22,7 @@ _COUNTS = tuple(
         "maxPreempts",
         "maxVehicleDetectors",
         "maxOverlaps",
+        "maxPatterns",
         "volumeOccupancyPeriod",
         "activeVolumeOccupancyDetectors",
     )
@@ -51,6 +52,7 @@ class Configuration:
     max_preempts: int
     max_detectors: int
     max_overlaps: int
+    max_patterns: int
     volume_period: int
     """Seconds; 0 without volumes."""
     enabled: int
@@ -87,7 +89,8 @@ async def read_configuration(peer: Peer, groups: GroupMap) -> Configuration:
         max_preempts=counts[1],
         max_detectors=counts[2],
         max_overlaps=counts[3],
-        volume_period=counts[4] if counts[5] else 0,
+        max_patterns=counts[4],
+        volume_period=counts[5] if counts[6] else 0,
         enabled=mask_of(p for p in phases if _enabled(table, p)),
         rings={p: _number(table, cell("phaseRing", p)) for p in phases},
         concurrency={p: _list(table, cell("phaseConcurrency", p)) for p in phases},

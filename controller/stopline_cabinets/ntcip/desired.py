@@ -10,6 +10,8 @@ from stopline_cabinets.snmp.codec import VarBind, integer
 
 FREE = 254
 """systemPatternControl: no pattern, the phases run free."""
+FLASH = 255
+"""systemPatternControl: flash."""
 STANDBY = 0
 """systemPatternControl: the cabinet chooses its pattern by itself again."""
 PATTERN_CONTROL = scalar("systemPatternControl")
@@ -47,14 +49,35 @@ class Desired(NamedTuple):
 NOTHING_DESIRED = Desired()
 
 
-def stage_masks(wanted: int, enabled: int, ons: int) -> Masks:
-    """Level B: run exactly the wanted phases; `enabled` are the cabinet's, `ons` those now running.
+class Asked(NamedTuple):
+    """Phases and pedestrian phases that are called, or omitted (masks)."""
 
-    A phase that is on and not wanted is forced off, which cuts none of its minimums, and every other phase
-    is omitted, so that nothing comes in between.
+    phases: int = 0
+    peds: int = 0
+
+
+def stage_masks(wanted: int, enabled: int, greens: int, called: Asked, omitted: Asked) -> Masks:
+    """Level B: run exactly the wanted phases; `enabled` are the cabinet's, `greens` those now green.
+
+    A green phase that is not wanted is forced off, which cuts none of its minimums, and every other phase is
+    omitted, so that nothing comes in between. An omit of ours never keeps a wanted phase from running.
     """
     others = enabled & ~wanted
-    return Masks(veh_call=wanted, hold=wanted, phase_omit=others, force_off=others & ons)
+    return Masks(
+        veh_call=wanted | called.phases,
+        ped_call=called.peds,
+        hold=wanted,
+        phase_omit=others,
+        ped_omit=omitted.peds,
+        force_off=others & greens,
+    )
+
+
+def own_masks(called: Asked, omitted: Asked) -> Masks:
+    """Let the cabinet run by itself, with calls and omits of ours."""
+    return Masks(
+        veh_call=called.phases, ped_call=called.peds, phase_omit=omitted.phases, ped_omit=omitted.peds
+    )
 
 
 def to_bindings(desired: Desired, groups: int, preempts: int) -> list[VarBind]:

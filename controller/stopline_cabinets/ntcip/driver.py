@@ -10,12 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from stopline_cabinets.errors import CabinetRefused, LeaseRefused, PlanRefused
 from stopline_cabinets.ntcip import pattern
-from stopline_cabinets.ntcip.checks import backup_objection
-from stopline_cabinets.ntcip.desired import FREE, NOTHING_DESIRED, STANDBY, Desired, Masks, stage_masks
+from stopline_cabinets.ntcip.checks import backup_objection, objection
+from stopline_cabinets.ntcip.desired import (
+    FLASH,
+    FREE,
+    NOTHING_DESIRED,
+    STANDBY,
+    Desired,
+    Masks,
+    own_masks,
+    stage_masks,
+)
 from stopline_cabinets.ntcip.dialing import Device
 from stopline_cabinets.ntcip.feeds import Feed, Feeds
 from stopline_cabinets.ntcip.groups import GroupMap, Sight, StageWatch
@@ -26,19 +34,12 @@ from stopline_cabinets.ntcip.report import Reporter
 from stopline_cabinets.ntcip.session import Push, Session
 from stopline_cabinets.ntcip.status import ControlStatus
 from stopline_cabinets.ntcip.watcher import DeviceClock
-from stopline_cabinets.words import NO_STAGE, CabinetState, PlanCommand, Receipt, Result, following
+from stopline_cabinets.words import NO_STAGE, CabinetState, Kind, PlanCommand, Receipt, Result, following
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import SignalPlan
 
 HOLDER_S = 0.5
 """Real seconds for which the lease file is not looked at again."""
-
-
-class _Pattern(NamedTuple):
-    """A pattern kept selected until `ends` (tenths)."""
-
-    number: int
-    ends: int
 
 
 class NtcipCabinet:
@@ -80,7 +81,6 @@ class NtcipCabinet:
         self._keeper = Keeper(self.session, rate=rate)
         self._stages = StageWatch(self._groups)
         self._reporter = Reporter(plan, self._groups, inputs)
-        self._pattern: _Pattern | None = None
         self._preempts = 0
         self._lost = ""
         self._holder: tuple[Holder | None, float] = (None, float("-inf"))
@@ -116,12 +116,12 @@ class NtcipCabinet:
         """Take a plan, set its masks, and read them back."""
         await self._see()
         leased = not self._lost and self._is_ours(self._beat())
-        objection = self.session.objection
+        objection = self._objection
+        self._ledger.patterns = self.session.configuration.max_patterns
         result = self._ledger.submit(command, self._clock.now(), leased=leased, in_service=not objection)
         if result is not Result.ACCEPTED:
             why = objection if result is Result.NOT_REMOTE else _WHY[result]
             raise PlanRefused(f"{self._name}: plan {command.seq} refused: {why}", result)
-        self._pattern = None
         try:
             sends = await self._keeper.prove(self._desired, self._name)
         except CabinetError:
@@ -136,12 +136,10 @@ class NtcipCabinet:
             raise await self._loss(holder)
         now, sight = self._clock.now(), self._sight()
         self._ledger.watch(now, NO_STAGE if sight.in_transition else sight.stage)
-        if self._pattern is not None and now >= self._pattern.ends:
-            self._pattern = None
-        if self.session.objection:
+        if self._objection:
             self._ledger.drop()
-            self._pattern = None
-        await self._keeper.keep(self._desired)
+        alive = self._ledger.active is not None or self._preempts > 0
+        await self._keeper.keep(self._desired, alive=alive)
 
     async def release(self) -> None:
         """Set everything to zero and give the lease up."""
@@ -174,27 +172,18 @@ class NtcipCabinet:
         self._preempts = self._preempts | bit if on else self._preempts & ~bit
         await self._keeper.send(self._desired)
 
-    async def run_pattern(self, timing: pattern.Timing | int, ttl: int) -> None:
-        """Level A: load splits into a spare pattern, unless only a number is given, and select it.
-
-        It is kept selected for `ttl` tenths or until the next plan.
+    async def load_pattern(self, timing: pattern.Timing) -> None:
+        """Level A: put splits into a spare pattern; a plan of Kind.PATTERN then selects it. Needs the lease.
 
         Raises:
-            CabinetRefused: the cabinet would not, or did not, take it.
+            CabinetRefused: the pattern would not, or did not, pass the cabinet's own checks.
         """
         self._need_lease()
-        if objection := self.session.objection:
-            raise CabinetRefused(f"{self._name}: {objection}")
-        if isinstance(timing, pattern.Timing):
-            found = self.session.configuration
-            if wrong := pattern.problems(timing, found.times, found.rings):
-                raise CabinetRefused(f"{self._name}: pattern {timing.pattern} refused: {'; '.join(wrong)}")
-            self.session.ours = True
-            await pattern.load(self.session.peer, timing)
-        self._ledger.drop()
-        number = timing if isinstance(timing, int) else timing.pattern
-        self._pattern = _Pattern(number, self._clock.now() + ttl)
-        await self._keeper.send(self._desired)
+        found = self.session.configuration
+        if wrong := pattern.problems(timing, found.times, found.rings):
+            raise CabinetRefused(f"{self._name}: pattern {timing.pattern} refused: {'; '.join(wrong)}")
+        self.session.ours = True
+        await pattern.load(self.session.peer, timing)
 
     # --- looking ---
 
@@ -217,7 +206,6 @@ class NtcipCabinet:
             self._ledger,
             self._sight(),
             self._known_holder(),
-            ours=self._ledger.active is not None or self._pattern is not None,
         )
 
     def _known_holder(self) -> Holder | None:
@@ -233,19 +221,28 @@ class NtcipCabinet:
 
     def _desired(self) -> Desired:
         """Everything wanted at this moment."""
-        watcher = self.session.watcher
-        if self.session.objection:
+        active = self._ledger.active
+        if active is None or self._objection:
             return Desired(preempts=self._preempts)
-        if self._ledger.wanted != NO_STAGE:
-            phases = self._groups.stage_phases[self._ledger.wanted]
-            masks = stage_masks(phases, self.session.configuration.enabled, watcher.lamps.greens)
-            return Desired(masks, FREE, self._preempts)
-        number = STANDBY if self._pattern is None else self._pattern.number
-        return Desired(Masks(), number, self._preempts)
+        command = active.command
+        if command.kind is Kind.FLASH:
+            return Desired(Masks(), FLASH, self._preempts)
+        called = self._groups.phases_of(command.calls)
+        omitted = self._groups.phases_of(command.omits)
+        if command.kind is Kind.PATTERN:
+            return Desired(own_masks(called, omitted), command.pattern, self._preempts)
+        wanted = self._groups.stage_phases[self._ledger.wanted]
+        enabled, greens = self.session.configuration.enabled, self.session.watcher.lamps.greens
+        return Desired(stage_masks(wanted, enabled, greens, called, omitted), FREE, self._preempts)
+
+    @property
+    def _objection(self) -> str:
+        """Why the cabinet must not be controlled now; empty when it may."""
+        session, asked = self.session, self._ledger.asks_flash or self._keeper.sent.pattern == FLASH
+        return objection(session.watcher.unit, session.pushed_status, asked_flash=asked)
 
     def _forget_wishes(self) -> None:
         self._ledger.drop()
-        self._pattern = None
         self._preempts = 0
 
     # --- the lease ---
@@ -310,4 +307,5 @@ _WHY = {
     Result.UNKNOWN_STAGE: "a row names a stage the plan does not have",
     Result.NOT_OWNER: "this controller does not hold the lease",
     Result.BAD_FIELD: "a field is outside its range",
+    Result.UNABLE: "an NTCIP cabinet has no object for it",
 }

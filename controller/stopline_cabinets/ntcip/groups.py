@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stopline_cabinets.ntcip.desired import Asked
 from stopline_cabinets.ntcip.masks import mask_of
 from stopline_cabinets.words import DARK, NO_STAGE
 from stopline_signals.engine import Engine
@@ -79,6 +80,16 @@ class GroupMap:
         """What each group shows: an Aspect, or DARK."""
         shown = [self._own(group, lamps) for group in range(len(self.plan.groups))]
         return tuple(self._turn(group, shown) for group in range(len(shown)))
+
+    def phases_of(self, groups: int) -> Asked:
+        """The phases and pedestrian phases of some groups (mask); overlaps have none."""
+        phases = peds = 0
+        for index, (group, phase) in enumerate(zip(self.plan.groups, self.phase_of, strict=True)):
+            if groups >> index & 1 and phase:
+                pedestrian = group.kind is GroupKind.PEDESTRIAN
+                peds |= mask_of((phase,)) if pedestrian else 0
+                phases |= 0 if pedestrian else mask_of((phase,))
+        return Asked(phases, peds)
 
     def stage_showing(self, greens: int) -> int:
         """The stage whose phases are exactly the green ones, or NO_STAGE."""

@@ -38,10 +38,9 @@ class Keeper:
         self._fed = float("-inf")
         self._wrong = 0
 
-    async def keep(self, desired: Callable[[], Desired]) -> None:
-        """Send what is desired if that is news, or if the cabinet has to hear it again."""
-        present = desired()
-        if present != self.sent or (present != NOTHING_DESIRED and self._refresh_due()):
+    async def keep(self, desired: Callable[[], Desired], *, alive: bool) -> None:
+        """Send what is desired if that is news, or, while a plan is `alive`, if it has to be heard again."""
+        if desired() != self.sent or (alive and self._refresh_due()):
             await self.send(desired)
 
     async def send(self, desired: Callable[[], Desired]) -> int:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import astuple
 from typing import NamedTuple
 
-from stopline_cabinets.words import NO_STAGE, Kind, PlanCommand, Result, is_newer, stage_minimum
+from stopline_cabinets.words import (
+    FREE_PATTERN,
+    NO_STAGE,
+    Can,
+    Kind,
+    PlanCommand,
+    Result,
+    is_newer,
+    stage_minimum,
+)
 from stopline_signals.plan import SignalPlan
 
 MAX_TTL = 3_000
 MAX_OFFSET = 6_000
 MAX_INTERVAL = 36_000
+
+CAN = Can.FLASH | Can.PATTERN | Can.CALL | Can.OMIT
+"""What any NTCIP cabinet can be asked for beyond stages; there is no object for all red."""
 
 
 class Entry(NamedTuple):
@@ -27,6 +40,8 @@ class Ledger:
     """Judges plans, and says which stage is wanted when; pure, time is passed in (tenths)."""
 
     def __init__(self, plan: SignalPlan) -> None:
+        self.patterns = 0
+        """How many patterns the cabinet has, numbered from 1."""
         self.accepted_seq = 0
         self.judged = (0, 0, Result.NONE)
         """Number, CRC and verdict of the last plan."""
@@ -36,12 +51,19 @@ class Ledger:
         self.expired = False
         """Whether the last plan ran out."""
         self._row_since: int | None = None
+        self._groups = len(plan.groups)
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
 
     @property
     def wanted(self) -> int:
-        """The stage wanted now, NO_STAGE without a plan in force."""
-        return self.active.command.rows[self.row].stage if self.active else NO_STAGE
+        """The stage wanted now, NO_STAGE while none is."""
+        rows = self.active.command.rows if self.active else ()
+        return rows[self.row].stage if rows else NO_STAGE
+
+    @property
+    def asks_flash(self) -> bool:
+        """Whether flash is asked for."""
+        return self.active is not None and self.active.command.kind is Kind.FLASH
 
     def submit(self, command: PlanCommand, now: int, *, leased: bool, in_service: bool) -> Result:
         """Judge a plan and, when it is good, put it in force at its valid_from."""
@@ -71,7 +93,7 @@ class Ledger:
         if self._row_since is None and in_force == self.wanted:
             self._row_since = now
         rows = self.active.command.rows
-        over = self._row_since is not None and now - self._row_since >= rows[self.row].maximum
+        over = self._row_since is not None and bool(rows) and now - self._row_since >= rows[self.row].maximum
         if over and self.row + 1 < len(rows):
             self.row += 1
             self._row_since = None
@@ -90,10 +112,9 @@ class Ledger:
             return Result.NOT_OWNER
         if self.accepted_seq and not is_newer(command.seq, self.accepted_seq):
             return Result.STALE_SEQUENCE
-        if command.kind is not Kind.STAGES or command.calls or command.omits:
-            return Result.UNABLE  # this driver's cabinets say so: their `can` is empty
-        good = 0 < command.ttl <= MAX_TTL and 0 <= command.valid_from <= MAX_OFFSET
-        if not good or command.seq == 0 or not command.rows:
+        if command.kind is Kind.ALL_RED:
+            return Result.UNABLE
+        if not self._well_formed(command):
             return Result.BAD_FIELD
         for row in command.rows:
             if not 0 <= row.stage < len(self._minimum):
@@ -102,8 +123,18 @@ class Ledger:
                 return Result.UNSAFE_TIMING
         return Result.ACCEPTED if in_service else Result.NOT_REMOTE
 
+    def _well_formed(self, command: PlanCommand) -> bool:
+        timely = 0 < command.ttl <= MAX_TTL and 0 <= command.valid_from <= MAX_OFFSET
+        known = 0 <= command.pattern <= self.patterns or command.pattern == FREE_PATTERN
+        return (
+            timely
+            and command.seq != 0
+            and bool(command.rows) == (command.kind is Kind.STAGES)
+            and (known if command.kind is Kind.PATTERN else not command.pattern)
+            and not (command.calls | command.omits) >> self._groups
+        )
+
 
 def command_crc(command: PlanCommand) -> int:
     """CRC-32 over everything a plan says."""
-    fields = [command.seq, command.rows, command.ttl, command.valid_from]
-    return zlib.crc32(json.dumps(fields).encode())
+    return zlib.crc32(json.dumps(astuple(command)).encode())

@@ -10,15 +10,16 @@ from stopline_cabinets.ntcip.checks import (
     FAULT_MONITOR,
     FAULT_PUSH,
     flags_of,
+    flashes,
     mode_of,
 )
 from stopline_cabinets.ntcip.feeds import Feeds
 from stopline_cabinets.ntcip.groups import GroupMap, Sight
 from stopline_cabinets.ntcip.lease import Holder
-from stopline_cabinets.ntcip.ledger import Ledger
+from stopline_cabinets.ntcip.ledger import CAN, Ledger
 from stopline_cabinets.ntcip.session import Session
 from stopline_cabinets.ntcip.status import ControlStatus
-from stopline_cabinets.words import DARK, NO_STAGE, CabinetState, Flag, Mode, digest32
+from stopline_cabinets.words import DARK, NO_STAGE, OWN_PATTERN, CabinetState, Flag, Mode, digest32
 from stopline_signals.detectors import DetectorReading, calls_from
 from stopline_signals.plan import SignalPlan
 
@@ -34,19 +35,19 @@ class Reporter:
         self._every_stage = (1 << len(plan.stages)) - 1
 
     def state(
-        self, now: int, session: Session, ledger: Ledger, sight: Sight, holder: Holder | None, *, ours: bool
+        self, now: int, session: Session, ledger: Ledger, sight: Sight, holder: Holder | None
     ) -> CabinetState:
-        """The state at `now`; `ours` says that this driver has something in force there."""
+        """The state at `now`."""
         watcher, pushed = session.watcher, session.pushed_status
-        mode = mode_of(watcher.unit, pushed)
-        if ours and mode is Mode.LOCAL and watcher.unit.control != ControlStatus.BACKUP:
+        active = ledger.active
+        mode = mode_of(watcher.unit, pushed, asked_flash=ledger.asks_flash)
+        if active and mode is Mode.LOCAL and watcher.unit.control != ControlStatus.BACKUP:
             mode = Mode.REMOTE  # its status follows a little later
-        dark = mode in (Mode.FLASH, Mode.STARTUP)
+        dark = flashes(watcher.unit, pushed)
         readings = self._feeds.readings(now, watcher.detections)
         flags = flags_of(watcher.unit, pushed)
         flags |= Flag.IN_TRANSITION if sight.in_transition else Flag.NONE
         flags |= Flag.REMOTE_ACTIVE if mode is Mode.REMOTE else Flag.NONE
-        active = ledger.active
         return CabinetState(
             time=now,
             mode=mode,
@@ -58,7 +59,7 @@ class Reporter:
             stage_elapsed=sight.elapsed,
             aspects=(DARK,) * len(self._plan.groups) if dark else self._groups.aspects(watcher.lamps),
             readings=readings,
-            calls=calls_from(self._plan, readings),
+            calls=calls_from(self._plan, readings) | (active.command.calls if active else 0),
             legal=0 if dark else self._every_stage,
             active_seq=active.command.seq if active else 0,
             staged_seq=ledger.staged.command.seq if ledger.staged else 0,
@@ -71,6 +72,9 @@ class Reporter:
             heartbeat_limit=10 * watcher.unit.backup_time,
             owner=holder.owner if holder else 0,
             plan_digest=self._digest,
+            can=CAN,
+            omits=active.command.omits if active else 0,
+            pattern=active.command.pattern if active else OWN_PATTERN,
         )
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import structlog
 
 from stopline_cabinets.errors import CabinetOffline, WrongCabinet
-from stopline_cabinets.ntcip.checks import objection
 from stopline_cabinets.ntcip.configuration import Configuration, differences, read_configuration
 from stopline_cabinets.ntcip.dialing import Device
 from stopline_cabinets.ntcip.feeds import Feeds
@@ -101,11 +100,6 @@ class Session:
         """Status byte of the latest push, 0 without one."""
         pushed = self.watcher.pushed
         return 0 if pushed is None else pushed.status
-
-    @property
-    def objection(self) -> str:
-        """Why it must not be controlled now; empty when it may."""
-        return objection(self.watcher.unit, self.pushed_status)
 
     async def reach(self) -> None:
         """Reach it, or make sure that it is still what it was.
