@@ -13,7 +13,7 @@ from stopline_agents.training.config import TrainConfig
 from stopline_envs.generate import generate_network
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
-from stopline_signals.errors import PolicyError
+from stopline_signals.errors import PolicyError, ScenarioError
 
 VALIDATION_SEED = 910_000_000
 """First seed of the validation networks; training seeds are drawn from elsewhere."""
@@ -46,7 +46,7 @@ class GeneratedNetworks:
         first = self.config.seed * 100_000 + number
         for attempt in range(ATTEMPTS):
             work = Path(tempfile.mkdtemp(dir=self.folder, prefix="making-"))
-            if fits(make_network(first + 10_000 * attempt, self.config, work), self.config):
+            if _fitting(first + 10_000 * attempt, self.config, work):
                 # Another worker may have put the same network there meanwhile.
                 with contextlib.suppress(OSError):
                     work.rename(place)
@@ -79,6 +79,14 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
         duration=config.episode_s,
         crossings=chance.random() < config.crossings,
     )
+
+
+def _fitting(seed: int, config: TrainConfig, folder: Path) -> bool:
+    """Make the network of a seed; False when it does not fit, or nothing can be made of the seed."""
+    try:
+        return fits(make_network(seed, config, folder), config)
+    except ScenarioError:
+        return False
 
 
 def fits(scenario: Scenario, config: TrainConfig) -> bool:

@@ -13,6 +13,7 @@ from stopline_envs.generate.layout import Layout
 from stopline_envs.generate.load import critical_ratios, read_signals
 from stopline_envs.generate.roads import Road
 from stopline_envs.generate.sumo_tools import run_binary
+from stopline_signals.errors import ScenarioError
 
 SLICE = 150  # s, the grain of a demand profile
 # A headway below the simulation step makes cars collide, so tau is 1 s or more.
@@ -48,6 +49,8 @@ def make_demand(layout: Layout, roads: Sequence[Road], net: Path, fullness: floa
     flows = [(edges, weights[end] * share) for end, choices in routes.items() for edges, share in choices]
     busiest = max(critical_ratios(read_signals(net), flows).values())
     limits = [_LANE_LIMIT * lanes[end] / weight for end, weight in weights.items()]
+    if busiest <= 0:
+        raise ScenarioError(f"{net}: no traffic meets any signal here; draw another seed")
     factor = min(fullness / busiest, *limits)
     volumes = {end: weight * factor for end, weight in weights.items()}
     return Demand(volumes, routes, _levels(volumes, duration, rng), busiest * factor)
