@@ -66,6 +66,7 @@ def build_network(
     layouts = rng.choice((("opposites",), ("opposites", "incoming"), ("opposites", "opposites", "incoming")))
     _write(nodes, "nodes", [_node(layout, name, rng.choice(layouts)) for name in layout.points])
     _write(edges, "edges", [_edge(road) for road in roads])
+    left_green = rng.choice((0, 6, 8))
     options: dict[str, object] = {
         "node-files": nodes,
         "edge-files": edges,
@@ -75,7 +76,9 @@ def build_network(
         "junctions.corner-detail": 0,
         # Nobody waits inside a junction, where a blocked turn blocks all others and SUMO never solves it.
         "default.connection.cont-pos": 0,
-        "tls.left-green.time": rng.choice((0, 6, 8)),
+        "tls.left-green.time": left_green,
+        # Where lefts have a green of their own, they may or may not also turn between oncoming vehicles.
+        "tls.minor-left.max-speed": rng.choice((19.44, 0)) if left_green else 19.44,
         "tls.allred.time": 2,
         "tls.cycle.time": rng.choice((60, 75, 90)),
         "tls.crossing-min.time": _WALK,
