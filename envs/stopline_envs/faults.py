@@ -6,20 +6,17 @@ A wrapper at the sensing seam: policies and junctions see the degraded readings,
 from __future__ import annotations
 
 import math
-import random
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stopline_envs.sensing import Sensors, Snapshot
-from stopline_signals.detectors import DetectorReading
+import numpy as np
+
+from stopline_envs.sensing import Sensors
+from stopline_envs.snapshot import Integers, Snapshot
 from stopline_signals.errors import ScenarioError
-from stopline_signals.plan import Detector, DetectorKind
 
 STICKS_WITHIN_S = 300
 """A stuck detector freezes at a moment drawn from this much of the beginning of a run."""
-DEAD = DetectorReading(healthy=False)
-Readings = list[tuple[DetectorReading, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,30 +56,24 @@ class FaultySensors:
     With a latency, `note` must be called once a second, or readings are as old as the last look.
     """
 
-    def __init__(
-        self,
-        sensors: Sensors,
-        detectors: Sequence[Sequence[Detector]],
-        faults: SensorFaults,
-        run_seed: int,
-        begin: int,
-    ) -> None:
-        """`detectors` are those of the junctions in the sensors' order, `begin` the run's first second."""
+    def __init__(self, sensors: Sensors, faults: SensorFaults, run_seed: int, begin: int) -> None:
+        """`begin` is the run's first second."""
         self._sensors = sensors
-        self._detectors = detectors
         self._noise = faults.noise
-        rng = random.Random(f"{faults.seed}|{run_seed}")
-        every = [(j, d) for j, own in enumerate(detectors) for d in range(len(own))]
-        dead, stuck = (round(share * len(every)) for share in (faults.dead_share, faults.stuck_share))
-        chosen = rng.sample(every, min(dead + stuck, len(every)))
-        self.dead = frozenset(chosen[:dead])
-        """(junction, detector) indices of the dead detectors."""
-        self.stuck = {place: begin + rng.randint(1, STICKS_WITHIN_S) for place in chosen[dead:]}
-        """(junction, detector) indices of the stuck detectors and when they freeze, s."""
-        self._frozen: dict[tuple[int, int], DetectorReading] = {}
-        self._rng = rng
+        self._rng = np.random.default_rng((faults.seed, run_seed))
+        count = len(sensors.row.detectors)
+        shuffled = self._rng.permutation(count)
+        dead, stuck = round(faults.dead_share * count), round(faults.stuck_share * count)
+        self.dead = np.sort(shuffled[:dead])
+        """Places of the dead detectors in the row."""
+        self.stuck = np.sort(shuffled[dead : dead + stuck])
+        """Places of the stuck detectors in the row."""
+        self._freezing = begin + self._rng.integers(1, STICKS_WITHIN_S + 1, len(self.stuck))
+        self._frozen = np.full((2, len(self.stuck)), -1, dtype=np.int64)
+        self._healthy = np.ones(count, dtype=np.bool_)
+        self._healthy[self.dead] = False
         self._age = math.ceil(faults.latency_s)
-        self._past: deque[tuple[int, Readings]] = deque()
+        self._past: deque[tuple[int, Snapshot]] = deque()
 
     @property
     def late(self) -> bool:
@@ -91,56 +82,44 @@ class FaultySensors:
 
     def note(self, now: int) -> None:
         """Take the readings of this second, to be reported later."""
-        self._past.append((now, self._sensors.look().readings))
+        self._past.append((now, self._sensors.look()))
         while len(self._past) > 1 and self._past[1][0] <= now - self._age:
             self._past.popleft()
 
     def look(self, now: int) -> Snapshot:
         """What the detectors report at `now` (s), and the true traffic."""
-        snapshot = self._sensors.look()
-        readings = snapshot.readings
-        if self.late:
-            if not self._past or self._past[-1][0] < now:
-                self._past.append((now, readings))
-            readings = next(
-                (old for at, old in reversed(self._past) if at <= now - self._age), _none(readings)
-            )
-        return Snapshot([self._degraded(now, j, own) for j, own in enumerate(readings)], snapshot.traffic)
+        truth = self._sensors.look()
+        seen = self._aged(now, truth)
+        vehicles, queued = seen.vehicles.copy(), seen.queued.copy()
+        if self._noise:
+            self._miscount(vehicles, queued)
+        self._stick(now, vehicles, queued)
+        vehicles[self.dead] = queued[self.dead] = 0
+        healthy = self._healthy.copy() if len(self.dead) else None
+        return Snapshot(truth.row, vehicles, queued, lambda: truth.traffic, healthy)
 
-    def _degraded(
-        self, now: int, junction: int, readings: tuple[DetectorReading, ...]
-    ) -> tuple[DetectorReading, ...]:
-        return tuple(
-            [
-                self._one(now, (junction, number), detector, reading)
-                for number, (detector, reading) in enumerate(
-                    zip(self._detectors[junction], readings, strict=True)
-                )
-            ]
-        )
+    def _aged(self, now: int, truth: Snapshot) -> Snapshot:
+        if not self.late:
+            return truth
+        if not self._past or self._past[-1][0] < now:
+            self._past.append((now, truth))
+        nothing = np.zeros_like(truth.vehicles)
+        never = Snapshot(truth.row, nothing, nothing, list)
+        return next((seen for at, seen in reversed(self._past) if at <= now - self._age), never)
 
-    def _one(
-        self, now: int, place: tuple[int, int], detector: Detector, reading: DetectorReading
-    ) -> DetectorReading:
-        if self._noise and detector.kind is not DetectorKind.BUTTON:
-            reading = self._miscount(reading)  # dead ones too: who is dead must not change what others see
-        if place in self.dead:
-            return DEAD
-        if now >= self.stuck.get(place, now + 1):
-            return self._frozen.setdefault(place, reading)
-        return reading
+    def _miscount(self, vehicles: Integers, queued: Integers) -> None:
+        """In place; everybody's chances are drawn, so that who is dead does not change what others see."""
+        rng, noise, zones = self._rng, self._noise, self._sensors.row.zones
+        standing = rng.binomial(queued, 1.0 - noise)
+        moving = rng.binomial(vehicles - queued, 1.0 - noise)
+        ghosts = rng.random(len(vehicles)) < noise
+        counted_standing = standing - rng.binomial(standing, noise / 2) + rng.binomial(moving, noise / 2)
+        vehicles[zones] = (standing + moving + ghosts)[zones]
+        queued[zones] = counted_standing[zones]
 
-    def _miscount(self, reading: DetectorReading) -> DetectorReading:
-        rng, noise = self._rng, self._noise
-        vehicles = queued = 0
-        for vehicle in range(reading.vehicles):
-            if rng.random() >= noise:
-                vehicles += 1
-                queued += (vehicle < reading.queued) != (rng.random() < noise / 2)
-        vehicles += rng.random() < noise
-        return DetectorReading(vehicles, queued, reading.healthy)
-
-
-def _none(readings: Readings) -> Readings:
-    """Nothing seen yet: the first readings of a late sensor."""
-    return [tuple([DetectorReading()] * len(own)) for own in readings]
+    def _stick(self, now: int, vehicles: Integers, queued: Integers) -> None:
+        stuck, frozen = self.stuck, self._frozen
+        due = (self._freezing <= now) & (frozen[0] < 0)
+        frozen[:, due] = vehicles[stuck[due]], queued[stuck[due]]
+        held = frozen[0] >= 0
+        vehicles[stuck[held]], queued[stuck[held]] = frozen[:, held]

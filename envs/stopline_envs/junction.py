@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import Program
-from stopline_signals.detectors import DetectorReading, calls_from
+from stopline_envs.snapshot import Snapshot
+from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.guard import Guard, Verdict
 from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
@@ -28,8 +31,12 @@ class SimJunction:
         self.guard = Guard(self.engine)
         self.monitor = watch.monitor
         self._watch = watch
-        self.readings: tuple[DetectorReading, ...] = ()
         self.calls = 0
+        self.due_at: float = 0
+        """The second from which on a lamp may change; asking for a stage and sensing may bring it nearer."""
+        self._seen: Snapshot | None = None
+        self._number = 0
+        self._readings: tuple[DetectorReading, ...] | None = ()
         self._letters = lamp_letters(plan, program)
         self._blank = ["r"] * len(program.phases[0].state)
         self._shown: dict[tuple[int, ...], str] = {}
@@ -53,27 +60,48 @@ class SimJunction:
             program = self.plan.program
             stage = 0 if program is None else program.steps[program.step_at(tenths)].stage
         self.state = self.engine.start(tenths, stage)
-        self.readings = ()
+        self._readings = ()
         self.calls = 0
         self._latched.clear()
         self._request = KEEP
         self._lit = ()
+        self.due_at = now
         self.monitor.reset()
 
-    def sense(self, now: int, readings: tuple[DetectorReading, ...]) -> None:
-        """Bring the engine to `now` (s) and take new readings; button calls stay until walk."""
-        self.state = self.engine.advance(self.state, KEEP, self.calls, now * SECOND).state
-        self.readings = self._latch(readings)
-        calls = calls_from(self.plan, self.readings)
+    @property
+    def readings(self) -> tuple[DetectorReading, ...]:
+        """The readings of the last look, aligned with `plan.detectors`; empty before the first."""
+        if self._readings is None:
+            assert self._seen is not None
+            self._readings = self._seen.readings_of(self._number)
+        return self._readings
+
+    def sense(self, now: int, seen: Snapshot, number: int) -> None:
+        """Bring the engine to `now` (s) and take the readings of junction `number` of a look.
+
+        Button calls stay until walk, and are written into the look as latched.
+        """
+        advance = self.engine.advance
+        self.state = advance(self.state, KEEP, self.calls, now * SECOND).state
+        calls = seen.calls[number]
+        if self._buttons:
+            calls |= self._latch(seen, seen.row.firsts[number])
+        self._seen, self._number, self._readings = seen, number, None
         if calls != self.calls:
             self.calls = calls
-            self.state = self.engine.advance(self.state, KEEP, calls, now * SECOND).state  # note who waits
+            self.state = advance(self.state, KEEP, calls, now * SECOND).state  # note who waits
+        self.due_at = self._next_change()
+
+    def judge(self) -> int:
+        """Stages (bit mask) that may be chosen now."""
+        self._allowed = self.guard.allowed(self.state)
+        self._judged = self.state
+        return self._allowed
 
     def view(self) -> JunctionView:
         """What a policy sees now."""
-        self._allowed = self.guard.allowed(self.state)
-        self._judged = self.state
-        return JunctionView(self.plan, self.state, self.readings, self._allowed, self.state.now / SECOND)
+        allowed = self.judge()
+        return JunctionView(self.plan, self.state, self.readings, allowed, self.state.now / SECOND)
 
     def program_stage(self) -> int:
         """The stage the fixed program asks for now, early enough for its green to start on time."""
@@ -85,7 +113,12 @@ class SimJunction:
         """Ask for a stage from now on; the guard's answer is what the engine is asked for."""
         seen = self.state is self._judged and stage >= 0 and self._allowed >> stage & 1
         verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage)
-        self._request = KEEP if verdict.stage == self.state.stage else verdict.stage
+        if verdict.stage != self.state.stage:
+            self._request = verdict.stage
+            self.due_at = 0
+        elif self._request != KEEP:
+            self._request = KEEP
+            self.due_at = self._next_change()
         return verdict
 
     def lamps(self, now: int) -> str:
@@ -93,33 +126,36 @@ class SimJunction:
         self.state = self.engine.advance(self.state, self._request, self.calls, now * SECOND).state
         self._request = KEEP
         self._lit = self.state.aspects
+        self.due_at = self._next_change()
         return self._state_letters(self._lit)
 
-    def due(self, now: int) -> bool:
-        """Whether a lamp may change in the second that begins at `now` (s)."""
+    def _next_change(self) -> float:
         state = self.state
-        if state.aspects is not self._lit or self._request != KEEP:
-            return True
-        if state.pending and state.pending[0][0] <= now * SECOND:
-            return True
-        return bool(self._on_demand & self.calls)
+        if state.aspects is not self._lit or self._on_demand & self.calls:
+            return 0
+        return state.pending[0][0] / SECOND if state.pending else math.inf
 
     def watch(self, now: int, letters: str) -> int:
         """Show the monitor what the lamps show; returns the number of new violations."""
         return self._watch.observe(now, letters)
 
-    def _latch(self, readings: tuple[DetectorReading, ...]) -> tuple[DetectorReading, ...]:
-        if not self._buttons:
-            return readings
-        latched = list(readings)
+    def _latch(self, seen: Snapshot, first: int) -> int:
+        """Write latched calls into the look; the groups (bit mask) called."""
+        calls = 0
         for position, group in self._buttons:
+            slot = first + position
             if self.state.aspects[group] >= Aspect.PERMISSIVE:
                 self._latched.discard(position)
-                latched[position] = DetectorReading()
-            elif readings[position].vehicles or position in self._latched:
+                seen.vehicles[slot] = 0
+                if seen.healthy is not None:
+                    seen.healthy[slot] = True
+            elif seen.vehicles[slot] or position in self._latched:
                 self._latched.add(position)
-                latched[position] = DetectorReading(1)
-        return tuple(latched)
+                seen.vehicles[slot] = 1
+                calls |= 1 << group
+            elif seen.healthy is not None and not seen.healthy[slot]:
+                calls |= 1 << group
+        return calls
 
     def _state_letters(self, aspects: tuple[int, ...]) -> str:
         letters = self._shown.get(aspects)

@@ -12,8 +12,9 @@ from stopline_envs.metrics import TripMetrics
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import BenchmarkTiming, PlanSet, benchmark_plan, read_plans
 from stopline_envs.scenario import Scenario
-from stopline_envs.sensing import Sensors, Traffic
+from stopline_envs.sensing import Sensors
 from stopline_envs.simulation import SumoSimulation, libsumo_module
+from stopline_envs.snapshot import Snapshot, Traffic
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.plan import SignalPlan
 from stopline_signals.view import JunctionView
@@ -61,7 +62,7 @@ class NetworkRun:
         self._sensors: Sensors | None = None
         self._faulty: FaultySensors | None = None
         self._simulation: SumoSimulation | None = None
-        self._traffic: list[Traffic] = []
+        self._seen: Snapshot | None = None
 
     @property
     def plans(self) -> tuple[SignalPlan, ...]:
@@ -86,7 +87,16 @@ class NetworkRun:
     @property
     def traffic(self) -> tuple[Traffic, ...]:
         """Ground truth at the last look, for rewards only."""
-        return tuple(self._traffic)
+        return () if self._seen is None else tuple(self._seen.traffic)
+
+    @property
+    def seen(self) -> Snapshot:
+        """The last look: readings of all junctions in columns, button calls latched."""
+        if self._seen is None:
+            raise SimulationError(
+                f"scenario {self.scenario.name}: nothing is seen yet; call reset(seed) first"
+            )
+        return self._seen
 
     def replace_junction(self, index: int, junction: SimJunction) -> None:
         """Run another plan at a signal from the next reset on, as for a benchmark's own timing."""
@@ -103,8 +113,7 @@ class NetworkRun:
         self._sensors = Sensors(self.plan_set, self.names, libsumo_module(), wide=self._wide)
         self._faulty = None
         if self._faults is not None:
-            detectors = [self.plan_set.plans[name].detectors for name in self.names]
-            self._faulty = FaultySensors(self._sensors, detectors, self._faults, seed, simulation.now)
+            self._faulty = FaultySensors(self._sensors, self._faults, seed, simulation.now)
         self.violations = 0
         self._shown = [""] * len(self._junctions)
         for junction in self._junctions:
@@ -120,19 +129,17 @@ class NetworkRun:
         """The stages the junctions' fixed programs ask for now; where there is none, the stage in force."""
         return [junction.program_stage() for junction in self._junctions]
 
-    def advance(
-        self, stages: Sequence[int], seconds: int, *, look_every: int = 0
-    ) -> list[tuple[Traffic, ...]]:
+    def advance(self, stages: Sequence[int], seconds: int, *, look_every: int = 0) -> list[Snapshot]:
         """Ask each junction for a stage and run on; stops at the scenario's end.
 
-        Detectors are read at the end. Returns the traffic seen then, and before that every `look_every`
-        seconds if that is not 0, one entry per junction.
+        Detectors are read at the end. Returns the look taken then, and before it one every `look_every`
+        seconds if that is not 0.
         """
         simulation = self._running()
         for junction, stage in zip(self._junctions, stages, strict=True):
             junction.ask(stage)
         end = min(simulation.now + seconds, self.scenario.end)
-        seen: list[tuple[Traffic, ...]] = []
+        seen: list[Snapshot] = []
         late = self._faulty if self._faulty is not None and self._faulty.late else None
         for second in range(1, end - simulation.now + 1):
             self._show(simulation)
@@ -140,10 +147,10 @@ class NetworkRun:
             if late is not None:
                 late.note(simulation.now)
             if simulation.now == end:
-                self._look()
-                seen.append(tuple(self._traffic))
+                seen.append(self._look())
             elif look_every and second % look_every == 0:
-                seen.append(tuple(self._glance()))
+                assert self._sensors is not None
+                seen.append(self._sensors.look())
         return seen
 
     def metrics(self) -> TripMetrics:
@@ -164,7 +171,7 @@ class NetworkRun:
     def _show(self, simulation: SumoSimulation) -> None:
         now = simulation.now
         for index, junction in enumerate(self._junctions):
-            if junction.due(now):
+            if junction.due_at <= now:
                 letters = junction.lamps(now)
                 if letters != self._shown[index]:
                     name = self.names[index]
@@ -173,18 +180,14 @@ class NetworkRun:
                     # The monitor judges what SUMO shows, not what it was told to show.
                     self.violations += junction.watch(now, simulation.lamps(name))
 
-    def _glance(self) -> list[Traffic]:
-        """The traffic now; detectors are not read."""
-        assert self._sensors is not None
-        return self._sensors.look().traffic
-
-    def _look(self) -> None:
+    def _look(self) -> Snapshot:
         simulation = self._running()
         assert self._sensors is not None
-        snapshot = self._sensors.look() if self._faulty is None else self._faulty.look(simulation.now)
-        self._traffic = snapshot.traffic
-        for junction, readings in zip(self._junctions, snapshot.readings, strict=True):
-            junction.sense(simulation.now, readings)
+        seen = self._sensors.look() if self._faulty is None else self._faulty.look(simulation.now)
+        self._seen = seen
+        for number, junction in enumerate(self._junctions):
+            junction.sense(simulation.now, seen, number)
+        return seen
 
     def _running(self) -> SumoSimulation:
         if self._simulation is None:

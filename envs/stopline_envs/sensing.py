@@ -2,65 +2,44 @@
 
 Every zone is a set of lane pieces. The lanes are cut into cells in which the same zones hold a vehicle; one
 look puts each vehicle into its cell, lane by lane or by one sweep over all vehicles, whichever takes fewer
-calls now. The same look gives the slowness that rewards use; policies never see that figure.
+calls now. The same look gives the truth that rewards use; policies never see that.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stopline_envs.plans import LaneSegment, PlanSet
 from stopline_envs.plans.zones import NEAR_ZONE_M, approach_lanes_of
-from stopline_signals.detectors import NOTHING, QUEUED_BELOW_MPS, DetectorReading
+from stopline_envs.simulation import fast_call
+from stopline_envs.snapshot import DetectorRow, Integers, Snapshot, Traffic
+from stopline_signals.detectors import QUEUED_BELOW_MPS
 from stopline_signals.plan import DetectorKind
+
+__all__ = ["Sensors", "Snapshot", "Traffic", "approach_lanes"]
 
 LEAVING = -1
 """Slot of lane pieces past a junction."""
 APPROACH = -2
 """Slot of lane pieces that lead to a junction."""
+Floats = NDArray[np.float64]
 
 
-class Traffic(NamedTuple):
-    """Ground truth around one junction, for rewards only: vehicles in its zones, queued ones, slowness.
+class _Pairs(NamedTuple):
+    """Which cells count for which detector or junction: entry k adds cell `cells[k]` to `places[k]`."""
 
-    Slowness is the sum over vehicles of 1 - speed / speed limit: the time lost per second.
-    """
+    cells: Integers
+    places: Integers
+    places_in_all: int
 
-    vehicles: int = 0
-    queued: int = 0
-    slowness: float = 0.0
-    leaving: int = 0
-    """Vehicles on the first 50 m past the junction; counted only where a reward asks for it."""
-    approach: float = 0.0
-    """Slowness on the whole approaches up to the signals before, those waiting to enter the network counted
-    as standing; counted only where a reward asks for it."""
-
-
-class Snapshot(NamedTuple):
-    """One look at the network: per junction its detector readings and its traffic, in the sensors' order."""
-
-    readings: list[tuple[DetectorReading, ...]]
-    traffic: list[Traffic]
-
-
-class _Lane(NamedTuple):
-    """The cells of a lane: number of the first, and the bounds between them."""
-
-    first: int
-    bounds: tuple[float, ...]
-    limit: float
-
-
-class _Cell(NamedTuple):
-    """Who counts the vehicles of a cell: detector slots, junctions ahead, junctions behind."""
-
-    slots: tuple[int, ...]
-    junctions: tuple[int, ...]
-    leaving: tuple[int, ...]
-    approached: tuple[int, ...]
-    limit: float
+    def sums(self, per_cell: NDArray[Any]) -> Floats:
+        # With weights bincount gives floats, whatever its stub says.
+        return cast("Floats", np.bincount(self.places, per_cell[self.cells], self.places_in_all))
 
 
 class _Button(NamedTuple):
@@ -89,16 +68,16 @@ class Sensors:
         `wide` also counts past the junctions and on the whole approaches.
         """
         self._libsumo = libsumo
-        self._calls = _fast_calls(libsumo)
-        self._detectors = [plan_set.plans[name].detectors for name in junctions]
-        self._firsts: list[int] = []
+        self._calls = _fast_calls()
+        detectors = [plan_set.plans[name].detectors for name in junctions]
+        self.row = DetectorRow(detectors)
+        self._wide = wide
         self._buttons: list[_Button] = []
         self._entrances: dict[str, list[int]] = {}
         pieces: dict[str, list[_Piece]] = {}
         slot = 0
         for number, name in enumerate(junctions):
-            self._firsts.append(slot)
-            for detector in self._detectors[number]:
+            for detector in detectors[number]:
                 zone = plan_set.zones[name, detector.name]
                 if detector.kind is DetectorKind.BUTTON:
                     self._buttons.append(_button(slot, zone))
@@ -113,69 +92,77 @@ class Sensors:
                 pieces.setdefault(lane, []).append(_Piece(0.0, length, APPROACH, number))
                 if not plan_set.network.entering.get(lane):
                     self._entrances.setdefault(lane, []).append(number)
-        self._slots = slot
-        self._cells: list[_Cell] = []
+        cells = _Cells()
         self._lanes = {
-            lane: self._lay_out(found, plan_set.network.lanes[lane].speed) for lane, found in pieces.items()
+            lane: cells.lay_out(found, plan_set.network.lanes[lane].speed) for lane, found in pieces.items()
         }
+        self._limits: Floats = np.asarray(cells.limits, dtype=np.float64)
+        self._in_slot = cells.pairs(cells.slots, slot)
+        self._towards, self._past, self._approached = (
+            cells.pairs(counted, len(detectors)) for counted in (cells.towards, cells.past, cells.approached)
+        )
 
     def look(self) -> Snapshot:
         """Read every detector now."""
-        counts, stopped, speeds = self._fill_cells()
-        vehicles, queued = [0] * self._slots, [0] * self._slots
-        truth = [[0, 0, 0.0, 0, 0.0] for _ in self._detectors]
-        for cell, count in enumerate(counts):
-            if count:
-                slots, junctions, leaving, approached, limit = self._cells[cell]
-                for slot in slots:
-                    vehicles[slot] += count
-                    queued[slot] += stopped[cell]
-                for number in junctions:
-                    row = truth[number]
-                    row[0] += count
-                    row[1] += stopped[cell]
-                    row[2] += count - speeds[cell] / limit
-                for number in leaving:
-                    truth[number][3] += count
-                for number in approached:
-                    truth[number][4] += count - speeds[cell] / limit
-        for lane, numbers in self._entrances.items():
-            waiting = len(self._libsumo.lane.getPendingVehicles(lane))
-            for number in numbers:
-                truth[number][4] += waiting
+        where, how_fast = self._vehicles()
+        cells: Integers = np.asarray(where, dtype=np.int64)
+        speeds: Floats = np.asarray(how_fast, dtype=np.float64)
+        present = np.bincount(cells, minlength=len(self._limits))
+        standing = np.bincount(cells[speeds < QUEUED_BELOW_MPS], minlength=len(self._limits))
+        vehicles = self._in_slot.sums(present).astype(np.int64)
         for slot in self._buttons_pressed():
             vehicles[slot] = 1
+        waiting = self._waiting_outside()
         return Snapshot(
-            [self._readings(number, vehicles, queued) for number in range(len(self._detectors))],
-            [Traffic(int(row[0]), int(row[1]), row[2], int(row[3]), row[4]) for row in truth],
+            self.row,
+            vehicles,
+            self._in_slot.sums(standing).astype(np.int64),
+            lambda: self._truth(present, standing, cells, speeds, waiting),
         )
 
-    def _fill_cells(self) -> tuple[list[int], list[int], list[float]]:
-        """Per cell: vehicles, queued ones, and the sum of their speeds up to the limit."""
+    def _vehicles(self) -> tuple[list[int], list[float]]:
+        """Cell and speed of every vehicle on a lane that counts."""
         position_of, speed_of, lane_of, ids, count_all, on_lane = self._calls
-        cells = len(self._cells)
-        counts, stopped, speeds = [0] * cells, [0] * cells, [0.0] * cells
+        cells: list[int] = []
+        speeds: list[float] = []
         lanes = self._lanes
         if count_all() < len(lanes):
-            vehicles = ((lanes.get(lane_of(name)), name) for name in ids())
+            for name in ids():
+                layout = lanes.get(lane_of(name))
+                if layout is not None:
+                    cells.append(layout[0] + bisect_left(layout[1], position_of(name)))
+                    speeds.append(speed_of(name))
         else:
-            vehicles = ((layout, name) for lane, layout in lanes.items() for name in on_lane(lane))
-        for layout, name in vehicles:
-            if layout is None:
-                continue
-            first, bounds, limit = layout
-            cell = first + bisect_left(bounds, position_of(name))
-            speed = speed_of(name)
-            counts[cell] += 1
-            if speed < QUEUED_BELOW_MPS:
-                stopped[cell] += 1
-            speeds[cell] += speed if speed < limit else limit
-        return counts, stopped, speeds
+            for lane, (first, bounds) in lanes.items():
+                for name in on_lane(lane):
+                    cells.append(first + bisect_left(bounds, position_of(name)))
+                    speeds.append(speed_of(name))
+        return cells, speeds
 
-    def _readings(self, number: int, vehicles: list[int], queued: list[int]) -> tuple[DetectorReading, ...]:
-        first = self._firsts[number]
-        slots = range(first, first + len(self._detectors[number]))
-        return tuple([DetectorReading(vehicles[s], queued[s]) if vehicles[s] else NOTHING for s in slots])
+    def _waiting_outside(self) -> list[float]:
+        """Per junction the vehicles that wait to enter the network on its approaches."""
+        waiting = [0.0] * len(self.row.firsts)
+        for lane, numbers in self._entrances.items():
+            found = len(self._libsumo.lane.getPendingVehicles(lane))
+            for number in numbers:
+                waiting[number] += found
+        return waiting
+
+    def _truth(
+        self, present: Integers, standing: Integers, cells: Integers, speeds: Floats, waiting: list[float]
+    ) -> list[Traffic]:
+        share = np.minimum(speeds / self._limits[cells], 1.0)
+        lost = present - np.bincount(cells, share, len(self._limits))
+        vehicles, queued = self._towards.sums(present), self._towards.sums(standing)
+        rows = zip(
+            vehicles.astype(int).tolist(),
+            queued.astype(int).tolist(),
+            self._towards.sums(lost).tolist(),
+            self._past.sums(present).astype(int).tolist(),
+            (self._approached.sums(lost) + waiting).tolist(),
+            strict=True,
+        )
+        return [Traffic(*row) for row in rows]
 
     def _buttons_pressed(self) -> Iterable[int]:
         """Slots of the buttons at which somebody now waits to cross."""
@@ -192,29 +179,41 @@ class Sensors:
                     yield button.slot
                     break
 
-    def _lay_out(self, pieces: list[_Piece], limit: float) -> _Lane:
-        limit = max(limit, 0.1)
+
+class _Cells:
+    """Lanes cut into cells, numbered through; per cell who counts its vehicles."""
+
+    def __init__(self) -> None:
+        self.limits: list[float] = []
+        self.slots: list[set[int]] = []
+        self.towards: list[set[int]] = []
+        self.past: list[set[int]] = []
+        self.approached: list[set[int]] = []
+
+    def lay_out(self, pieces: list[_Piece], limit: float) -> tuple[int, tuple[float, ...]]:
+        """Cut a lane; the number of its first cell, and the bounds between its cells."""
         bounds = sorted({edge for piece in pieces for edge in (piece.start, piece.end)})
-        first = len(self._cells)
+        first = len(self.limits)
         for low, high in zip([-1.0, *bounds], [*bounds, float("inf")], strict=True):
             inside = [piece for piece in pieces if piece.start <= low and high <= piece.end]
-            towards = {piece.junction for piece in inside if piece.slot >= 0}
-            past = {piece.junction for piece in inside if piece.slot == LEAVING}
-            approached = {piece.junction for piece in inside if piece.slot == APPROACH}
-            slots = tuple(piece.slot for piece in inside if piece.slot >= 0)
-            self._cells.append(
-                _Cell(slots, tuple(sorted(towards)), tuple(sorted(past)), tuple(sorted(approached)), limit)
-            )
-        return _Lane(first, tuple(bounds), limit)
+            self.limits.append(max(limit, 0.1))
+            self.slots.append({piece.slot for piece in inside if piece.slot >= 0})
+            self.towards.append({piece.junction for piece in inside if piece.slot >= 0})
+            self.past.append({piece.junction for piece in inside if piece.slot == LEAVING})
+            self.approached.append({piece.junction for piece in inside if piece.slot == APPROACH})
+        return first, tuple(bounds)
+
+    def pairs(self, counted: list[set[int]], count: int) -> _Pairs:
+        """As arrays: which cells count for which of `count` places."""
+        rows = [(cell, place) for cell, places in enumerate(counted) for place in sorted(places)]
+        array: Integers = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
+        return _Pairs(array[:, 0].copy(), array[:, 1].copy(), count)
 
 
-def _fast_calls(libsumo: Any) -> tuple[Any, ...]:
-    """The six calls of a look, without libsumo's Python layer where its compiled module has them (-35 %)."""
+def _fast_calls() -> tuple[Any, ...]:
+    """The six calls of a look."""
     names = ("getLanePosition", "getSpeed", "getLaneID", "getIDList", "getIDCount")
-    compiled = getattr(libsumo, "_libsumo", None)
-    calls = [getattr(compiled, f"vehicle_{name}", None) or getattr(libsumo.vehicle, name) for name in names]
-    on_lane = getattr(compiled, "lane_getLastStepVehicleIDs", None) or libsumo.lane.getLastStepVehicleIDs
-    return (*calls, on_lane)
+    return (*(fast_call("vehicle", name) for name in names), fast_call("lane", "getLastStepVehicleIDs"))
 
 
 def _exits(plan_set: PlanSet, name: str) -> list[str]:

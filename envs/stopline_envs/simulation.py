@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from stopline_envs.metrics import TripMetrics, read_trips
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import SimulationError
 
+Call = Callable[..., Any]
 STANDSTILL_EVERY_S = 10
 LOG_TAIL = 20
 """Lines of SUMO's log quoted in an error."""
@@ -51,6 +52,9 @@ class SumoSimulation:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: TripMetrics | None = None
         self._longest_stop = 0.0
+        self._step: Call = _nothing_runs
+        self._set_lamps: Call = _nothing_runs
+        self._lamps: Call = _nothing_runs
 
     def start(self) -> None:
         """Load and start; SimulationError if SUMO refuses or another simulation runs in this process."""
@@ -70,6 +74,9 @@ class SumoSimulation:
                 f"scenario {self.scenario.name}: SUMO did not start: {last_words}"
             ) from error
         _owner = self
+        self._step = fast_call("simulation", "step")
+        self._set_lamps = fast_call("trafficlight", "setRedYellowGreenState")
+        self._lamps = fast_call("trafficlight", "getRedYellowGreenState")
         self.now = self.scenario.begin
         self._metrics = None
         self._longest_stop = 0.0
@@ -77,7 +84,7 @@ class SumoSimulation:
     def step(self) -> None:
         """Run one second."""
         try:
-            libsumo_module().simulationStep()
+            self._step(0.0)
         except Exception as error:
             last_words = self._last_words() or str(error)
             raise SimulationError(
@@ -96,11 +103,11 @@ class SumoSimulation:
 
     def set_lamps(self, tls: str, state: str) -> None:
         """Show a state (one letter per link) from now on."""
-        libsumo_module().trafficlight.setRedYellowGreenState(tls, state)
+        self._set_lamps(tls, state)
 
     def lamps(self, tls: str) -> str:
         """The state a signal shows, read back from SUMO."""
-        return str(libsumo_module().trafficlight.getRedYellowGreenState(tls))
+        return str(self._lamps(tls))
 
     def expected_vehicles(self) -> int:
         """Vehicles that are under way or still to come."""
@@ -172,3 +179,18 @@ def libsumo_module() -> Any:
     import libsumo
 
     return libsumo
+
+
+def fast_call(domain: str, name: str) -> Call:
+    """A libsumo function without its Python layer, whose checks cost a third of a small call.
+
+    `simulation.step` among them: step listeners, which only that layer knows, are not called.
+    """
+    module = libsumo_module()
+    compiled = getattr(getattr(module, "_libsumo", None), f"{domain}_{name}", None)
+    call: Call = compiled or getattr(getattr(module, domain), name)
+    return call
+
+
+def _nothing_runs(*_: Any) -> Any:
+    raise SimulationError("no simulation runs: call start first")

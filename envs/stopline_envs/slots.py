@@ -13,12 +13,14 @@ from stopline_envs.faults import SensorFaults
 from stopline_envs.network import NetworkRun
 from stopline_envs.rewards import looks_wide, reward_function
 from stopline_envs.scenario import Scenario
+from stopline_signals.batch import BatchEncoder
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
-from stopline_signals.view import JunctionView
 
 Observations = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 
+FEW = 3
+"""Fewer junctions than this are cheaper to encode one by one."""
 MOST = 20.0
 """Observations lie in 0..MOST: no feature is larger."""
 
@@ -57,23 +59,21 @@ class SlotRun:
             faults=settings.faults,
         )
         self.names = self.run.names
-        self._encoders = [
-            Encoder(junction.engine, settings.max_groups, settings.max_stages)
-            for junction in self.run.junctions
-        ]
+        engines = [junction.engine for junction in self.run.junctions]
+        sizes = settings.max_groups, settings.max_stages
+        self._batch = BatchEncoder(engines, *sizes) if len(engines) >= FEW else None
+        self._encoders = [Encoder(engine, *sizes) for engine in engines]
         self._reward = reward_function(settings.reward)
-        self._views: list[JunctionView] = []
         layout = self._encoders[0].layout
         self.size, self._mask = layout.size, layout.mask
         self._warm_until = scenario.begin + scenario.warmup
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode; a scenario's warm-up is run under the plan's fixed program."""
-        self._views = self.run.reset(seed)
+        self.run.reset(seed)
         while self.run.now < self._warm_until:
             left = min(self.settings.decision_interval, self._warm_until - self.run.now)
             self.run.advance(self.run.program_stages(), left)
-        self._views = self.run.views()
         return self.observe()
 
     def step(self, stages: Sequence[int]) -> NDArray[np.float32]:
@@ -81,15 +81,24 @@ class SlotRun:
         looks = self.run.advance(
             stages, self.settings.decision_interval, look_every=self.settings.reward_every
         )
-        self._views = self.run.views()
-        rewards = [self._reward([look[index] for look in looks]) for index in range(len(self.names))]
-        return np.asarray(rewards, dtype=np.float32)
+        traffic = zip(*(look.traffic for look in looks), strict=True)
+        return np.asarray([self._reward(own) for own in traffic], dtype=np.float32)
 
     def observe(self) -> tuple[Observations, Masks]:
         """Observations and the stages each signal may choose now."""
-        observations = np.zeros((len(self.names), self.size), dtype=np.float32)
-        for index, (encoder, view) in enumerate(zip(self._encoders, self._views, strict=True)):
-            encoder.encode(view.state, view.readings, view.allowed, observations[index])
+        observations = np.empty((len(self.names), self.size), dtype=np.float32)
+        junctions = self.run.junctions
+        allowed = [junction.judge() for junction in junctions]
+        if self._batch is None:
+            for encoder, junction, mask, row in zip(
+                self._encoders, junctions, allowed, observations, strict=True
+            ):
+                encoder.encode(junction.state, junction.readings, mask, row)
+        else:
+            seen, states = self.run.seen, [junction.state for junction in junctions]
+            self._batch.encode(
+                states, seen.vehicles, seen.queued, allowed, healthy=seen.healthy, out=observations
+            )
         return observations, observations[:, self._mask] > 0
 
     @property

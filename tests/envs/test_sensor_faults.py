@@ -45,7 +45,7 @@ def side_by_side(
     run = running(NetworkRun(scenario_or_skip("arterial", 400)))
     run.reset(3)
     sensors = Sensors(run.plan_set, run.names, libsumo)
-    faulty = FaultySensors(sensors, [plan.detectors for plan in run.plans], faults, 3, run.now)
+    faulty = FaultySensors(sensors, faults, 3, run.now)
     perfect, seen = [in_a_row(sensors.look().readings)], [in_a_row(faulty.look(run.now).readings)]
     while not run.done:
         run.advance(run.program_stages(), 1)
