@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pysnmp.carrier.asyncio.dgram import udp
@@ -102,6 +103,10 @@ def bits(numbers: Any) -> int:
     return sum(1 << number - 1 for number in numbers)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 class ForeignController:
     """The objects, as a dictionary of functions, and the backup timer."""
 
@@ -168,16 +173,16 @@ class ForeignController:
         }
         fixed |= {"volumeOccupancyPeriod": 0, "activeVolumeOccupancyDetectors": 0}
         for name, value in fixed.items():
-            self._put(name, lambda value=value: value)
+            self._put(name, partial(int, value))
         for name in self.values:
-            self._put(name, lambda name=name: self.values[name])
+            self._put(name, partial(self.values.__getitem__, name))
         self._put("unitFlashStatus", lambda: 3 if self.values["systemPatternControl"] == 255 else 2)
         self._put("unitControlStatus", lambda: self.control_status)
         self._put("dbVerifyError", lambda: self.verify_error)
         self._put("preemptState", self.preempt_state, 1)
         self._put("preemptControlState", lambda: rings.preempt, 1)
         for mask in MASKS:
-            self._put(f"phaseControlGroup{mask}", lambda mask=mask: rings.masks[mask], 1)
+            self._put(f"phaseControlGroup{mask}", partial(self._mask, mask), 1)
         status = {
             "Greens": lambda: rings.shown(GREEN),
             "Yellows": lambda: rings.shown(YELLOW),
@@ -192,12 +197,16 @@ class ForeignController:
         for name, read in status.items():
             self._put(f"phaseStatusGroup{name}", read, 1)
         for group in range(1, 17):
-            self._put(
-                "vehicleDetectorStatusGroupActive", lambda g=group: self.active >> 8 * (g - 1) & 0xFF, group
-            )
+            self._put("vehicleDetectorStatusGroupActive", partial(self._detectors, group), group)
             self._put("vehicleDetectorStatusGroupAlarms", lambda: 0, group)
         for phase in range(1, 9):
             self._phase(phase)
+
+    def _mask(self, name: str) -> int:
+        return self.rings.masks[name]
+
+    def _detectors(self, group: int) -> int:
+        return self.active >> 8 * (group - 1) & 0xFF
 
     def _phase(self, phase: int) -> None:
         ring = 1 + (phase > 4)
@@ -214,7 +223,7 @@ class ForeignController:
             "phaseRedClear": CLEAR,
         }
         for name, value in rows.items():
-            self._put(name, lambda value=value: value, phase)
+            self._put(name, partial(_same, value), phase)
 
     def _put(self, name: str, read: Callable[[], Any], *index: int) -> None:
         self.table[(*objects()[name].oid, *index)] = read
@@ -256,7 +265,7 @@ class ForeignController:
         return row.controls or row.name == "dbCreateTransaction" or self.values["dbCreateTransaction"] == 2
 
 
-class _Instruments(AbstractMibInstrumController):
+class _Instruments(AbstractMibInstrumController):  # type: ignore[misc] # pysnmp has no types
     def __init__(self, controller: ForeignController) -> None:
         self._controller = controller
 
@@ -268,8 +277,9 @@ class _Instruments(AbstractMibInstrumController):
         self._controller.tick()
         for index, (name, value) in enumerate(pairs):
             # pysnmp leaves the access check to an instrument controller of one's own.
-            ctx["acFun"]("write", (name, value), idx=index, **{k: v for k, v in ctx.items() if k != "acFun"})
-            if not self._controller.writable(tuple(name), value):
+            more = {key: entry for key, entry in ctx.items() if key != "acFun"}
+            denied = ctx["acFun"]("write", (name, value), idx=index, **more)
+            if denied or not self._controller.writable(tuple(name), value):
                 raise error.NotWritableError(name=name, idx=index)
         self._controller.write({tuple(name): int(value) for name, value in pairs})
         return list(pairs)

@@ -185,7 +185,7 @@ async def test_a_repeated_set_carries_what_is_wanted_then(agent: Agent, manager:
 async def test_one_set_at_a_time(agent: Agent, manager: Manager) -> None:
     agent.delay = 0.02
     peer = peer_of(agent, manager)
-    await asyncio.gather(*(peer.set(lambda n=n: [integer(OBJECTS[0], n)]) for n in range(6)))
+    await asyncio.gather(*(peer.set(lambda: [integer(OBJECTS[0], 1)]) for _ in range(6)))
     assert agent.most_under_way == 1
     assert len(agent.heard) == 6
 
@@ -231,7 +231,7 @@ async def test_an_answer_from_another_address_is_not_taken(agent: Agent, manager
 
     def forged(message: Message) -> list[Message | bytes]:
         answer = agent.answer(message)._replace(bindings=(integer(OBJECTS[0], 666),))
-        cast("asyncio.DatagramTransport", forger).sendto(encode(answer), ("127.0.0.1", port))
+        forger.sendto(encode(answer), ("127.0.0.1", port))
         return []
 
     agent.answers = forged

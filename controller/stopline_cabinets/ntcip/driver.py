@@ -180,7 +180,8 @@ class NtcipCabinet:
         """
         self._need_lease()
         found = self.session.configuration
-        if wrong := pattern.problems(timing, found.times, found.rings):
+        walking = self._groups.phases_of((1 << len(self._groups.plan.groups)) - 1).peds
+        if wrong := pattern.problems(timing, found.times, found.rings, walking):
             raise CabinetRefused(f"{self._name}: pattern {timing.pattern} refused: {'; '.join(wrong)}")
         self.session.ours = True
         await pattern.load(self.session.peer, timing)

@@ -73,8 +73,13 @@ def timing_of(
     )
 
 
-def problems(timing: Timing, times: Mapping[int, PhaseTimes], rings: Mapping[int, int]) -> list[str]:
-    """What a cabinet would refuse: a split below its phase's minimums, rings that miss the cycle."""
+def problems(
+    timing: Timing, times: Mapping[int, PhaseTimes], rings: Mapping[int, int], walking: int
+) -> list[str]:
+    """What a cabinet would refuse: a split below its phase's minimums, rings that miss the cycle.
+
+    `walking` are the phases with pedestrians (mask).
+    """
     found: list[str] = []
     if timing.pattern not in SPARE_PATTERNS:
         found.append(f"pattern {timing.pattern} is not one of 1..253")
@@ -84,7 +89,8 @@ def problems(timing: Timing, times: Mapping[int, PhaseTimes], rings: Mapping[int
         found.append(f"coordinated phase {timing.coordinated} has no split")
     for phase, split in timing.splits.items():
         own = times[phase]
-        least = max(own.min_green, own.walk + own.ped_clear) + own.yellow + own.red_clear
+        crossing = own.walk + own.ped_clear if walking >> phase - 1 & 1 else 0
+        least = max(own.min_green, crossing) + own.yellow + own.red_clear
         if 0 < split * 10 < least:
             found.append(f"split of phase {phase} is {split} s, its minimums take {least / 10:g} s")
     for ring in sorted({rings[phase] for phase in timing.splits}):

@@ -14,8 +14,8 @@ from stopline_cabinets.snmp.peer import Peer
 
 UNIT_S = 1.0
 """Seconds between two looks at the unit's own state and the masks read back."""
-RESTARTED = 50
-"""Tenths its up-time may lie behind what was expected before it counts as a restart."""
+RESTARTED_S = 2.0
+"""Real seconds its up-time may lie behind what was expected before that is a restart, not a slow answer."""
 WRAP = 1 << 32
 """sysUpTime starts over after 497 days."""
 
@@ -48,7 +48,7 @@ class DeviceClock:
             self._wraps += 1
         self._uptime = uptime
         measured = (uptime + self._wraps * WRAP) / 10
-        restarted = not first and measured < expected - RESTARTED * max(1.0, self.rate)
+        restarted = not first and measured < expected - RESTARTED_S * 10 * self.rate
         if first or restarted:
             self._shown = int(measured)
             self._wraps = 0 if restarted else self._wraps
