@@ -31,9 +31,9 @@ SHORT = {"J6", "J7"}  # 160 m apart: their bays are shorter
 
 # Vehicles per hour at the peak, out of each end; the same figures weigh the destinations.
 VOLUMES = {
-    "W": 780.0, "E": 700.0, "N1": 140.0, "S1": 120.0, "N2": 150.0, "N3": 120.0, "S3": 140.0, "N4": 350.0,
-    "S4": 330.0, "S5": 150.0, "N6": 110.0, "S6": 130.0, "N7": 140.0, "N8": 340.0, "S8": 360.0, "N9": 120.0,
-    "S9": 110.0,
+    "W": 702.0, "E": 630.0, "N1": 126.0, "S1": 108.0, "N2": 135.0, "N3": 108.0, "S3": 126.0, "N4": 315.0,
+    "S4": 297.0, "S5": 135.0, "N6": 99.0, "S6": 117.0, "N7": 126.0, "N8": 306.0, "S8": 324.0, "N9": 108.0,
+    "S9": 99.0,
 }  # fmt: skip
 # Share of the peak in each 300 s: light, near capacity from 900 s to 1800 s, then down.
 PROFILE = (0.45, 0.55, 0.70, 0.90, 1.0, 1.0, 0.90, 0.75, 0.60, 0.50, 0.45, 0.40)
