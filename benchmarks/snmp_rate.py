@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -66,7 +66,7 @@ def measure() -> Sequence[Figure]:
 
 
 @contextmanager
-def _agents() -> Iterator[list[int]]:
+def _agents() -> Generator[list[int], None, None]:
     command = [sys.executable, "-m", "benchmarks._snmp_agent", str(CABINETS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdin is not None

@@ -65,7 +65,7 @@ async def dial(address: Address) -> Device:
         return await _described(address, profile_named(address.profile))
     tried: list[str] = []
     for row in _ways(address):
-        attempt = _peer(replace(address, timeout_s=TRY_S), row)
+        attempt = _peer(replace(address, timeout_s=TRY_S), row, retries=0)
         try:
             await attempt.get((SYS_DESCR,))
         except (CabinetTimeout, NoSuchName) as error:
@@ -157,7 +157,7 @@ async def _described(address: Address, profile: Profile) -> Device:
     return Device(peer, profile, " ".join(" ".join(texts).split()))
 
 
-def _peer(address: Address, profile: Profile) -> Peer:
+def _peer(address: Address, profile: Profile, retries: int = 1) -> Peer:
     peer: Peer
     if address.user is not None:
         peer = UserPeer(address.user)
@@ -171,6 +171,7 @@ def _peer(address: Address, profile: Profile) -> Peer:
                 read_community=address.read_community or profile.read_community,
                 write_community=address.write_community or profile.write_community,
                 timeout=address.timeout_s or profile.timeout_s,
+                retries=retries,
                 min_interval=profile.min_interval_s,
                 max_varbinds=address.max_varbinds or profile.max_varbinds,
             )

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from stopline_cabinets.ntcip.desired import Asked
 from stopline_cabinets.ntcip.masks import mask_of
 from stopline_cabinets.words import DARK, NO_STAGE
-from stopline_signals.engine import Engine
 from stopline_signals.errors import PlanError
 from stopline_signals.plan import Aspect, GroupKind, SignalPlan
 
@@ -192,22 +191,20 @@ class StageWatch:
 
     def __init__(self, groups: GroupMap) -> None:
         self._groups = groups
-        self._engine = Engine(groups.plan)
         self._stage = NO_STAGE
-        self._left = NO_STAGE
         self._since = 0
-        self._entering = False
+        self._due = 0
+        self._entering: bool = False
 
     def see(self, now: int, lamps: Lamps, target: int) -> Sight:
         """The stage now; `target` is the stage asked for, or NO_STAGE while the cabinet runs by itself."""
         stage, entering = self._where(lamps, target)
         if stage != self._stage or entering != self._entering:
-            if stage != self._stage:
-                self._left = self._stage
             self._stage, self._entering, self._since = stage, entering, now
+            self._due = now + self._clearance(lamps)
         if not entering:
             return Sight(stage, False, 0, now - self._since)
-        return Sight(stage, True, max(self._since + self._length() - now, 1), 0)
+        return Sight(stage, True, max(self._due - now, 1), 0)
 
     def _where(self, lamps: Lamps, target: int) -> tuple[int, bool]:
         greens = lamps.greens
@@ -224,7 +221,16 @@ class StageWatch:
         # One phase alone, because nobody called its partner, is its stage in force.
         return likely, bool(clearing) or not greens or target != NO_STAGE
 
-    def _length(self) -> int:
-        if self._left in (NO_STAGE, self._stage):
-            return 1
-        return self._engine.worst_transition(self._left, self._stage)
+    def _clearance(self, lamps: Lamps) -> int:
+        """The plan's time from now until what still shows has cleared for all groups of the stage."""
+        plan = self._groups.plan
+        shown = self._groups.aspects(lamps)
+        return max(
+            (
+                plan.intergreen[ending][starting]
+                for ending, aspect in enumerate(shown)
+                for starting in plan.stages[self._stage].groups
+                if aspect > Aspect.RED
+            ),
+            default=0,
+        )

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -95,7 +95,7 @@ class HostLease:
                 os.ftruncate(file, 0)
 
     @contextmanager
-    def _file(self) -> Iterator[int]:
+    def _file(self) -> Generator[int, None, None]:
         """The lease file, locked."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ class Object:
 @cache
 def objects() -> dict[str, Object]:
     """All objects by name."""
-    text = files(__package__).joinpath("objects.csv").read_text(encoding="utf-8")
+    text = files("stopline_cabinets.ntcip").joinpath("objects.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {row["name"]: _object(row) for row in rows}
 

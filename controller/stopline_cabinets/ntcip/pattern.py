@@ -7,7 +7,7 @@ minutes. Splits hold green, yellow and red clearance; yellow and red stay the ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -122,7 +122,7 @@ async def load(peer: Peer, timing: Timing) -> None:
 
 
 @asynccontextmanager
-async def transaction(peer: Peer) -> AsyncIterator[None]:
+async def transaction(peer: Peer) -> AsyncGenerator[None, None]:
     """A database transaction, verified at its end and always closed: an open one locks everybody out."""
     state = await _state_other_than(peer, VERIFYING)
     if state not in (NORMAL, DONE):
