@@ -15,6 +15,7 @@ from stopline_cabinets.modbus.driver import ModbusCabinet
 from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.words import CabinetState, PlanCommand, Receipt
 from stopline_controller.clock import Clock
+from stopline_controller.ntcip_driver import NtcipOptions, check_ntcip, ntcip_cabinet
 from stopline_controller.site_tables import Table
 from stopline_signals.plan import SignalPlan
 
@@ -33,6 +34,8 @@ class Driver(NamedTuple):
     address: Callable[[Any], str]
     """host:port from the options; empty for a cabinet inside this process."""
     build: Callable[[SignalPlan, Any, Lessee, Clock], Cabinet]
+    check: Callable[[SignalPlan, Any], None] | None = None
+    """Whether a plan can be run with the options; a StoplineError says why not."""
 
 
 class ModbusOptions(Table):
@@ -74,11 +77,15 @@ def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clo
     )
 
 
+def _ntcip(plan: SignalPlan, options: NtcipOptions, lessee: Lessee, clock: Clock) -> Cabinet:
+    return ntcip_cabinet(plan, options, owner=lessee.owner, label=lessee.label, rate=clock.rate)
+
+
 def _memory(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> Cabinet:
     return MemoryCabinet(plan, lessee, clock)
 
 
-def _modbus_address(options: ModbusOptions) -> str:
+def _network_address(options: ModbusOptions | NtcipOptions) -> str:
     return options.address
 
 
@@ -133,5 +140,6 @@ class MemoryCabinet:
         return self._cabinet
 
 
-register("modbus", Driver(ModbusOptions, _modbus_address, _modbus))
+register("modbus", Driver(ModbusOptions, _network_address, _modbus))
+register("ntcip", Driver(NtcipOptions, _network_address, _ntcip, check_ntcip))
 register("memory", Driver(MemoryOptions, _no_address, _memory))

@@ -21,7 +21,7 @@ from stopline_controller.site_lines import LineMap
 from stopline_controller.site_tables import JunctionTable, SiteTables
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.signing import load_public_key
-from stopline_signals.errors import BundleError, PlanError, SiteError
+from stopline_signals.errors import BundleError, PlanError, SiteError, StoplineError
 from stopline_signals.plan import SignalPlan
 from stopline_signals.table import plan_from_table
 
@@ -161,6 +161,12 @@ class _Reader:
         driver, options = self._cabinet((*where, "cabinet"), row.cabinet, rate)
         if plan is None or driver is None or len(self.problems) > before:
             return None
+        if driver.check is not None:
+            try:
+                driver.check(plan, options)
+            except StoplineError as error:
+                self.add((*where, "cabinet"), str(error))
+                return None
         return JunctionSite(plan, driver, options)
 
     def _plan(self, where: tuple[str | int, ...], row: JunctionTable) -> SignalPlan | None:
