@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,26 @@ import pytest
 
 from stopline_cabinets import check_cabinet
 from stopline_cabinets.errors import CabinetRefused, LeaseRefused, PlanRefused, WrongCabinet
-from stopline_cabinets.ntcip import Address, NtcipCabinet, Timing, TransactionRefused, dial, timing_of
-from stopline_cabinets.ntcip.checks import FAULT_BACKUP, FAULT_DATABASE, FAULT_EXPIRED
-from stopline_cabinets.ntcip.groups import GroupMap
+from stopline_cabinets.ntcip import (
+    Address,
+    Feed,
+    NtcipCabinet,
+    Push,
+    Timing,
+    TransactionRefused,
+    dial,
+    spat,
+    timing_of,
+)
+from stopline_cabinets.ntcip.checks import FAULT_BACKUP, FAULT_DATABASE, FAULT_EXPIRED, FAULT_PUSH
+from stopline_cabinets.ntcip.groups import GroupMap, Lamps
 from stopline_cabinets.ntcip.masks import mask_of
+from stopline_cabinets.ntcip.objects import objects
+from stopline_cabinets.ntcip.push import STALE_S, Listener
 from stopline_cabinets.snmp.v3 import UserAccess
 from stopline_cabinets.words import Can, Flag, Kind, Mode, PlanCommand, PlanRow, Result
 from stopline_signals.errors import CabinetError, CabinetTimeout
+from stopline_signals.plan import Detector, DetectorKind
 from tests.cabinets.ntcip_bench import Bench
 
 EVERY = mask_of((1, 2, 4, 5, 6, 8))
@@ -413,6 +427,62 @@ async def test_the_whole_driver_over_version_3(bench: Bench) -> None:
     assert bench.masks()["Hold"] == SIDE
     await cabinet.release()
     assert bench.masks() == {}
+
+
+async def test_pushed_states_take_the_place_of_polling_and_polling_theirs(bench: Bench) -> None:
+    """Lamps come from the push while it comes, and are polled the moment it stops; that is a fault."""
+    taken = await Listener.shared("127.0.0.1", 0)
+    port = taken.port
+    taken.close()
+    cabinet = bench.driver(push=Push("127.0.0.1", port, "127.0.0.1"), poll=60)
+    state = await cabinet.connect(lease=False)
+    assert state.stage == bench.plan.stage_index("2+6")
+    assert state.faults & FAULT_PUSH
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        asyncio.DatagramProtocol, remote_addr=("127.0.0.1", port)
+    )
+    shown = Lamps(reds=EVERY & ~SIDE, greens=SIDE, ons=SIDE)
+    for sequence, status in ((1, 0), (2, spat.PREEMPT)):
+        transport.sendto(spat.encode(spat.Spat(shown, sequence=sequence, status=status)))
+        await asyncio.sleep(0.02)
+        state = await cabinet.read()
+        assert state.stage == bench.plan.stage_index("4+8")
+        assert state.mode is (Mode.PREEMPT if status else Mode.LOCAL)
+        assert not state.faults & FAULT_PUSH
+    await asyncio.sleep(STALE_S + 0.05)
+    state = await cabinet.read()
+    assert state.stage == bench.plan.stage_index("2+6")
+    assert (state.mode, state.faults) == (Mode.LOCAL, FAULT_PUSH)
+    transport.close()
+
+
+async def test_volumes_are_read_once_a_period_and_only_whole(bench: Bench) -> None:
+    """The table counts when its number is the same before and after; a known number is no news."""
+    near = Detector("near", DetectorKind.NEAR_ZONE, bench.plan.group_index("p2"), 0, 50)
+    bench.plan = replace(bench.plan, detectors=(near,))
+    numbers = iter([1, 2, 2, 2, 2, 3])
+    occupancy = [20]
+    bench.cabinet.active = 1
+    for name, read, index in (
+        ("volumeOccupancyPeriod", lambda: 1, ()),
+        ("activeVolumeOccupancyDetectors", lambda: 1, ()),
+        ("volumeOccupancySequence", lambda: next(numbers), ()),
+        ("detectorVolume", lambda: 3, (1,)),
+        ("detectorOccupancy", lambda: occupancy[0], (1,)),
+    ):
+        bench.cabinet.table[(*objects()[name].oid, *index)] = read
+    cabinet = bench.driver(feeds={"near": Feed((1,))})
+    occupancy[0] = 212
+    assert (await cabinet.connect(lease=False)).readings[0].healthy, "the number moved from 1 to 2 meanwhile"
+    await bench.pause(11)
+    await cabinet.read()
+    await bench.pause(2)
+    assert not (await cabinet.read()).readings[0].healthy, "whole: 212 is an open loop"
+    occupancy[0] = 30
+    await bench.pause(11)
+    await cabinet.read()
+    await bench.pause(2)
+    assert not (await cabinet.read()).readings[0].healthy, "still period 2: nothing new"
 
 
 async def test_not_connected_is_said(bench: Bench) -> None:

@@ -112,6 +112,7 @@ class Watcher:
             await self._look_at_volumes()
         if self.pushed is not None:
             self.lamps = self.pushed.lamps
+            self._due.pop("lamps", None)  # the moment it stops they are polled
 
     async def _ask(self, wanted: list[Oid], *, lamps: bool, detectors: bool, unit: bool) -> None:
         board = self._board
