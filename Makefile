@@ -31,7 +31,7 @@ bench: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m benchmarks $(ARGS)
 
 prove: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --hypothesis-profile prove --timeout 1800 tests/signals tests/mmu $(ARGS)
+	$(BIN)/python -m pytest --hypothesis-profile prove --timeout 1800 tests/signals tests/mmu tests/cabinets/test_ntcip_fuzz.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
