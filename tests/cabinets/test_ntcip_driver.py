@@ -285,7 +285,7 @@ async def test_a_restart_of_the_cabinet_is_noticed(bench: Bench) -> None:
     fresh = type(bench.cabinet)(rate=bench.rate)
     bench.cabinet.rings, bench.cabinet._began = fresh.rings, fresh._began  # pyright: ignore[reportPrivateUsage] # power off and on
     bench.cabinet.table = fresh.table
-    bench.cabinet.tick = fresh.tick  # type: ignore[method-assign] # as above
+    bench.cabinet.tick = fresh.tick  # type: ignore[method-assign] # power off and on
     await bench.pause(11)
     state = await cabinet.read()
     assert state.time < before
