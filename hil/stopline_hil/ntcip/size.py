@@ -1,0 +1,62 @@
+"""How much of everything a virtual controller has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stopline_hil.ntcip.phases import MAX_PHASES, Phases
+from stopline_signals.plan import DetectorKind, Preempt, SignalPlan
+
+PATTERNS = 16
+SPLITS = 16
+SEQUENCES = 2
+FUNCTIONS = 8
+ACTIONS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Numbers of phases, detectors and so on; `groups_of` turns them into bytes of eight."""
+
+    detectors: int
+    buttons: int
+    overlaps: int
+    preempts: int
+    rings: int
+    channels: int
+    phases: int = MAX_PHASES
+
+    @staticmethod
+    def groups_of(count: int) -> int:
+        """Bytes that a mask of so many takes, at least one."""
+        return max(1, -(-count // 8))
+
+
+def size_of(phases: Phases) -> Size:
+    """What a plan needs."""
+    plan = phases.given
+    buttons = sum(detector.kind is DetectorKind.BUTTON for detector in plan.detectors)
+    return Size(
+        detectors=len(plan.detectors) - buttons,
+        buttons=buttons,
+        overlaps=len(phases.overlaps),
+        preempts=len(preempts_of(plan)),
+        rings=max(1, len(phases.rings)),
+        channels=len(plan.groups),
+    )
+
+
+def preempts_of(plan: SignalPlan) -> tuple[Preempt, ...]:
+    """The plan's preempts, else an emergency input for each stage, as a technician would wire it."""
+    if plan.preempts:
+        return plan.preempts
+    return tuple(
+        Preempt(
+            name=f"emergency {stage.name}",
+            dwell=index,
+            priority=index + 1,
+            min_duration=50,
+            max_presence=1800,
+        )
+        for index, stage in enumerate(plan.stages[:MAX_PHASES])
+    )
