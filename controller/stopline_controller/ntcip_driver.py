@@ -64,7 +64,7 @@ class NtcipOptions(Table):
     overlaps: dict[str, Number] = Field(default_factory=dict[str, Number])
     """Group name to overlap, where the order in the plan does not say it."""
     detectors: dict[str, FeedTable] | None = None
-    """Zone name to detectors; by default consecutive numbers in the order of the plan."""
+    """Zone name to detectors; by default detector n is the plan's n-th zone."""
     push_listen: HostPort | None = None
     """Local address for the pushed signal state (UDP, usually port 6053)."""
     push_from: str | None = None

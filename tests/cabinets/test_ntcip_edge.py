@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stopline_cabinets.ntcip import spat
-from stopline_cabinets.ntcip.feeds import STANDING, Detections, Feed, Feeds, Volume, default_feeds, inputs_on
+from stopline_cabinets.ntcip.feeds import (
+    STANDING,
+    Detections,
+    Feed,
+    Feeds,
+    Volume,
+    default_feeds,
+    inputs_on,
+    sensor_feeds,
+)
 from stopline_cabinets.ntcip.groups import GroupMap, Lamps, StageWatch
 from stopline_cabinets.ntcip.masks import mask_of
 from stopline_cabinets.ntcip.push import STALE_S, Listener
@@ -172,18 +181,19 @@ READINGS = st.integers(0, 7).flatmap(
 @given(st.lists(READINGS, min_size=4, max_size=4))
 def test_a_zone_sensor_and_the_driver_agree(readings: list[DetectorReading]) -> None:
     """What a virtual cabinet switches on for a reading reads as that reading."""
-    feeds = default_feeds(PLAN)
+    feeds = sensor_feeds(PLAN)
     on = set[int]()
     for name, reading in zip(feeds, readings, strict=True):
         on |= inputs_on(feeds[name], reading)
-    found = Feeds(MAP).readings(0, Detections(mask_of(on), ped_calls=mask_of((2,))))
+    found = Feeds(MAP, feeds).readings(0, Detections(mask_of(on), ped_calls=mask_of((2,))))
     assert list(found[:4]) == readings
     assert found[4] == DetectorReading(1, 0)
 
 
-def test_default_inputs_are_each_used_once() -> None:
-    numbers = [n for feed in default_feeds(PLAN).values() for n in (*feed.presence, *feed.queue)]
-    assert numbers == list(range(1, len(numbers) + 1))
+def test_inputs_are_each_used_once_the_zones_own_detectors_first() -> None:
+    own = [n for feed in default_feeds(PLAN).values() for n in feed.presence]
+    more = [n for feed in sensor_feeds(PLAN).values() for n in (*feed.presence, *feed.queue)]
+    assert own + more == list(range(1, len(own) + len(more) + 1))
 
 
 def loop_feeds() -> Feeds:

@@ -8,7 +8,7 @@ NEMA. Used by permission.
 
 from stopline_cabinets.ntcip.dialing import AUTO, Address, Device, Probe, dial, probe
 from stopline_cabinets.ntcip.driver import NtcipCabinet
-from stopline_cabinets.ntcip.feeds import Feed, default_feeds, inputs_on
+from stopline_cabinets.ntcip.feeds import Feed, default_feeds, inputs_on, sensor_feeds
 from stopline_cabinets.ntcip.pattern import Timing, TransactionRefused, timing_of
 from stopline_cabinets.ntcip.profiles import PROFILES, Profile
 from stopline_cabinets.ntcip.session import Push
@@ -29,5 +29,6 @@ __all__ = [
     "dial",
     "inputs_on",
     "probe",
+    "sensor_feeds",
     "timing_of",
 ]

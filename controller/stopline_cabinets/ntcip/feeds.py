@@ -25,7 +25,7 @@ FULL = 190
 FAULTS = range(210, 218)
 """Occupancy values that name a detector's fault instead."""
 OUTPUTS = 128
-"""Detector inputs `default_feeds` hands out to zones, half of them for queues."""
+"""Detector inputs `sensor_feeds` hands out to zones, half of them for queues."""
 
 
 class Volume(NamedTuple):
@@ -54,19 +54,24 @@ class Detections(NamedTuple):
 
 
 def default_feeds(plan: SignalPlan) -> dict[str, Feed]:
-    """Consecutive detector numbers for the zones in plan order: presence ones, then queue ones, zone by zone.
+    """Vehicle detector n is the plan's n-th zone: what a cabinet has when nobody says otherwise."""
+    return {name: Feed((number,)) for number, (name, _) in enumerate(_zones(plan), start=1)}
 
-    What a virtual cabinet or a zone sensor is set up as when nobody says otherwise.
+
+def sensor_feeds(plan: SignalPlan) -> dict[str, Feed]:
+    """Zone sensors that count: behind the zones' own detectors, zone by zone, presence then queue inputs.
+
+    A zone has as many of each as vehicles fit, fewer where that were more than `OUTPUTS` in all.
     """
-    zones = [detector for detector in plan.detectors if detector.kind is not DetectorKind.BUTTON]
+    zones = _zones(plan)
     share = max(1, OUTPUTS // (2 * max(len(zones), 1)))
     feeds: dict[str, Feed] = {}
-    number = 1
-    for zone in zones:
-        count = min(share, max(1, math.ceil(zone.capacity)))
+    number = len(zones) + 1
+    for name, capacity in zones:
+        count = min(share, max(1, math.ceil(capacity)))
         presence = tuple(range(number, number + count))
         queue = tuple(range(number + count, number + 2 * count))
-        feeds[zone.name] = Feed(presence, queue, max(1.0, zone.capacity / count))
+        feeds[name] = Feed(presence, queue, max(1.0, capacity / count))
         number += 2 * count
     return feeds
 
@@ -76,6 +81,11 @@ def inputs_on(feed: Feed, reading: DetectorReading) -> set[int]:
     present = math.ceil(reading.vehicles / feed.scale)
     standing = math.ceil(reading.queued / feed.scale)
     return {*feed.presence[:present], *feed.queue[:standing]}
+
+
+def _zones(plan: SignalPlan) -> list[tuple[str, float]]:
+    """Name and capacity (vehicles) of the plan's zones."""
+    return [(d.name, d.capacity) for d in plan.detectors if d.kind is not DetectorKind.BUTTON]
 
 
 class Feeds:
