@@ -29,8 +29,8 @@ Pause = Callable[[int], Awaitable[None]]
 SLICE = 5
 """Tenths between two looks at the cabinet while the test waits; also how often it beats."""
 
-SILENCE = 120
-"""Longest heartbeat limit (100 tenths) and then some."""
+SILENCE = 20
+"""Tenths beyond its own heartbeat limit for which a cabinet is watched to fall back."""
 
 
 class Finding(NamedTuple):
@@ -246,7 +246,7 @@ class _Check:
         limit = (await first.read()).heartbeat_limit
         waited = 0
         state = await second.read()
-        while waited < SILENCE and state.mode is Mode.REMOTE:
+        while waited < limit + SILENCE and state.mode is Mode.REMOTE:
             await self._pause(SLICE)
             waited += SLICE
             state = await second.read()
