@@ -169,6 +169,10 @@ def test_dark_lamps_keep_the_last_stage() -> None:
     assert watch.see(10, Lamps(), NO_STAGE)[:2] == (stage("4+8"), False)
 
 
+def test_all_red_is_on_the_way_to_a_stage() -> None:
+    assert StageWatch(MAP).see(0, lamps(), NO_STAGE).in_transition
+
+
 # --- detectors ---
 
 READINGS = st.integers(0, 7).flatmap(

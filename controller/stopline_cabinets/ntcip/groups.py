@@ -215,7 +215,8 @@ class StageWatch:
         if target != NO_STAGE and not greens & ~self._groups.stage_phases[target]:
             return target, True
         if not greens and not clearing and not lamps.nexts:
-            return (self._stage if self._stage != NO_STAGE else 0), False
+            # All red, as after start-up, leads to some stage; dark lamps lead nowhere.
+            return (self._stage if self._stage != NO_STAGE else 0), bool(lamps.reds & self._groups.phases)
         coming = greens | (lamps.nexts if clearing or not greens else 0)
         likely = self._groups.likely_stage(coming, self._stage)
         # One phase alone, because nobody called its partner, is its stage in force.
