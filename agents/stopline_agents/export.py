@@ -25,6 +25,8 @@ from stopline_signals.observation import ENCODER_VERSION, ObservationLayout
 from stopline_signals.plan import DetectorKind, GroupKind
 
 OPSET = 18
+WEIGHTS_FILE = "weights.npz"
+"""The network's parameters by name: what further training starts from. The controller never reads it."""
 PARITY_LIMIT = 1e-5
 """Largest difference allowed between torch and ONNX scores, relative to the largest score of the row."""
 
@@ -93,7 +95,7 @@ def export_bundle(
         training={**(training or {}), "parity": _parity_table(parity)},
         evaluation=dict(evaluation or {}),
     )
-    write_bundle(out, manifest, {MODEL_FILE: model}, key)
+    write_bundle(out, manifest, {MODEL_FILE: model, WEIGHTS_FILE: _weights(scorer)}, key)
     return parity
 
 
@@ -162,6 +164,13 @@ def _onnx_scores(model: bytes, observations: Floats, layout: ObservationLayout) 
         runner.observations[: len(part)] = part
         parts.append(runner.run(len(part)).copy())
     return np.concatenate(parts)
+
+
+def _weights(scorer: StageScorer) -> bytes:
+    buffer = io.BytesIO()
+    # A plain NpzFile: nothing in it can run code when it is read.
+    np.savez(buffer, **{name: value.numpy() for name, value in scorer.state_dict().items()})
+    return buffer.getvalue()
 
 
 def _parity_table(parity: Parity) -> dict[str, Any]:

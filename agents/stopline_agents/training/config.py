@@ -42,7 +42,9 @@ class TrainConfig:
     max_groups: int = 20
     max_stages: int = 8
 
-    teacher: str = "rate-index"
+    start: str = ""
+    """Weights to start from in place of imitation: ``bundle``, a bundle's path or a run's folder."""
+    teacher: str = "actuated"
     """Rule imitated before PPO; empty for none."""
     imitation_runs: int = 12
     imitation_noise: float = 0.1

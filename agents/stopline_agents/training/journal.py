@@ -36,7 +36,12 @@ class Journal:
     @property
     def best(self) -> Path:
         """Weights of the best validated network."""
-        return self.folder / "best.pt"
+        return self.best_of(self.folder)
+
+    @staticmethod
+    def best_of(folder: Path) -> Path:
+        """Where a run's folder keeps its best network."""
+        return folder / "best.pt"
 
     @property
     def average(self) -> Path:

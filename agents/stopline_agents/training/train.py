@@ -21,6 +21,7 @@ from stopline_agents.training.journal import Journal
 from stopline_agents.training.keeper import Keeper, Progress, Report
 from stopline_agents.training.learner import actor_of, decisions_of, learn, load_learner, make_learner
 from stopline_agents.training.networks import validation_networks
+from stopline_agents.training.start import start_from
 from stopline_signals.errors import PolicyError
 from stopline_signals.observation import ObservationLayout
 
@@ -48,8 +49,8 @@ def train(
     env = make_env(config, folder, _count_restart(journal) if going_on else 0)
     try:
         learner = load_learner(journal.checkpoint, config, env) if going_on else make_learner(config, env)
-        if config.teacher and not going_on:
-            _imitate(config, journal, actor_of(learner), report)
+        if not going_on:
+            _prepare(config, journal, actor_of(learner), report)
         networks = validation_networks(config, folder / "validation")
         keeper = Keeper(config, journal, networks, report)
         if decisions_of(learner) < config.decisions:
@@ -86,6 +87,14 @@ def _count_restart(journal: Journal) -> int:
     return restarts
 
 
+def _prepare(config: TrainConfig, journal: Journal, actor: StageScorer, report: Report) -> None:
+    """Give the actor its start: earlier weights, or what the teacher does; record observations either way."""
+    if config.start:
+        start_from(config.start, actor)
+    if config.teacher:
+        _imitate(config, journal, actor, report)
+
+
 def _imitate(config: TrainConfig, journal: Journal, actor: StageScorer, report: Report) -> None:
     def on_run(done: int) -> None:
         report(Progress(phase=f"watching {config.teacher}", done=done, total=config.imitation_runs))
@@ -93,7 +102,7 @@ def _imitate(config: TrainConfig, journal: Journal, actor: StageScorer, report: 
     began = time.monotonic()
     lessons = collect_lessons(config, journal.folder / "lessons", on_run)
     report(Progress(phase=f"imitating {config.teacher}", done=0, total=1))
-    agreement = imitate(actor, lessons, config)
+    agreement = [] if config.start else imitate(actor, lessons, config)
     _record(config, journal, lessons)
     journal.write(
         "imitation.json",
