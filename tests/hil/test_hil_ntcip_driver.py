@@ -1,0 +1,199 @@
+"""The NTCIP driver at the virtual NTCIP cabinet, whose conflict monitor must never have anything to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopline_cabinets import check_cabinet
+from stopline_cabinets.errors import CabinetRefused, LeaseRefused
+from stopline_cabinets.ntcip import Address, Push, dial, timing_of
+from stopline_cabinets.ntcip import NtcipCabinet as Driver
+from stopline_cabinets.ntcip.checks import FAULT_DATABASE, FAULT_MONITOR, FAULT_PUSH
+from stopline_cabinets.ntcip.groups import GroupMap
+from stopline_cabinets.ntcip.push import Listener
+from stopline_cabinets.snmp.codec import Version
+from stopline_cabinets.words import CabinetState, Kind, Mode, PlanCommand, PlanRow, stage_minimum
+from stopline_hil.clock import RunningClock
+from stopline_hil.ntcip import AgentProfile, NtcipCabinet
+from stopline_hil.ntcip import Push as PushMode
+from stopline_signals.ring_barrier import Phase, dual_ring
+
+RATE = 10.0
+PLAN = dual_ring(
+    "Virtual", [Phase(number=1, permissive_with=(2,)), Phase(number=2, walk=70, ped_clear=100)]
+).plan()
+
+
+class Rig:
+    """One virtual cabinet, running, and drivers for it."""
+
+    def __init__(self, cabinet: NtcipCabinet, leases: Path) -> None:
+        self.cabinet = cabinet
+        self._leases = leases
+
+    def driver(self, owner: int = 7, label: str = "test", **options: Any) -> Driver:
+        version = options.pop("version", Version.V1)
+        known: dict[str, Any] = {"rate": RATE, "lease_dir": self._leases} | options
+        address = Address(host="127.0.0.1", port=self.cabinet.port, profile="virtual", version=version)
+        return Driver(
+            lambda: dial(address),
+            PLAN,
+            address=f"127.0.0.1:{self.cabinet.port}",
+            owner=owner,
+            label=label,
+            **known,
+        )
+
+    async def pause(self, tenths: int) -> None:
+        await asyncio.sleep(tenths / 10 / RATE)
+
+    async def asked(self, stage: str, **options: Any) -> Driver:
+        """A driver whose stage is in force."""
+        driver = self.driver(**options)
+        await driver.connect()
+        number = PLAN.stage_index(stage)
+        await self.until(driver, lambda s: s.mode is Mode.LOCAL and not s.in_transition)
+        await driver.write(self.command(driver, number))
+        await self.until(driver, lambda s: s.stage == number and not s.in_transition)
+        return driver
+
+    def command(self, driver: Driver, stage: int, ttl: int = 3000) -> PlanCommand:
+        return PlanCommand(driver.next_seq, (PlanRow(stage, stage_minimum(PLAN, stage), 3000),), ttl)
+
+    async def until(
+        self, driver: Driver, done: Callable[[CabinetState], bool], patience: int = 900
+    ) -> CabinetState:
+        for _ in range(0, patience, 4):
+            await driver.heartbeat()
+            state = await driver.read()
+            if done(state):
+                return state
+            await self.pause(4)
+        raise AssertionError(f"not within {patience / 10} s: {await driver.read()}")
+
+
+async def running(leases: Path, **options: Any) -> AsyncIterator[Rig]:
+    async with NtcipCabinet(PLAN, RunningClock(rate=RATE), **options) as cabinet:
+        ticking = asyncio.create_task(cabinet.run())
+        yield Rig(cabinet, leases)
+        ticking.cancel()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async for found in running(tmp_path):
+        yield found
+        assert found.cabinet.violations == []
+
+
+@pytest.mark.parametrize("version", list(Version))
+async def test_the_virtual_cabinet_passes_the_conformance_test(rig: Rig, version: Version) -> None:
+    def opened(owner: int, label: str) -> Driver:
+        return rig.driver(owner, label, version=version)
+
+    assert len(await check_cabinet(opened, PLAN, rig.pause)) > 60
+
+
+async def test_one_object_a_message_and_slow_answers_are_enough(tmp_path: Path) -> None:
+    """The poorest controller there is, 20 ms of its time for each object; stages are reached all the same."""
+    profile = AgentProfile(max_varbinds=1, answer_delay=0.002)
+    async for rig in running(tmp_path, profile=profile):
+        driver = await rig.asked("4+8", poll=5)
+        assert driver.session.peer.max_varbinds == 1
+        await driver.release()
+        assert rig.cabinet.released
+        assert rig.cabinet.violations == []
+
+
+async def test_a_pattern_loaded_by_us_is_run_by_the_cabinet(rig: Rig) -> None:
+    driver = rig.driver()
+    await driver.connect()
+    stages = [(PLAN.stage_index(name), seconds) for name, seconds in (("1+5", 12), ("2+6", 30), ("3+7", 12))]
+    timing = timing_of(
+        GroupMap(PLAN), [*stages, (PLAN.stage_index("4+8"), 16)], pattern=9, split_table=9, coordinated=2
+    )
+    await driver.load_pattern(timing)
+    await driver.write(PlanCommand(driver.next_seq, (), 3000, kind=Kind.PATTERN, pattern=9))
+    await rig.until(driver, lambda s: driver.session.watcher.unit.pattern_running == 9)
+    state = await driver.read()
+    assert state.mode is Mode.REMOTE
+    assert not state.faults & FAULT_DATABASE
+    await driver.release()
+    assert rig.cabinet.released
+
+
+async def test_the_push_of_the_cabinet_is_the_drivers_eye(rig: Rig) -> None:
+    port = (probe := await Listener.shared("127.0.0.1", 0)).port
+    probe.close()
+    rig.cabinet.pusher.fixed = rig.cabinet.pusher.target = ("127.0.0.1", port)
+    rig.cabinet.pusher.mode = PushMode(6)
+    driver = rig.driver(push=Push("127.0.0.1", port, "127.0.0.1"), poll=1000)
+    await driver.connect()
+    await asyncio.sleep(0.2)
+    state = await driver.read()
+    assert not state.faults & FAULT_PUSH
+    stage = PLAN.stage_index("3+8")
+    await driver.write(rig.command(driver, stage))
+    await rig.until(driver, lambda s: s.stage == stage and not s.in_transition)
+
+
+async def test_a_preempt_asked_for_runs_and_ends(rig: Rig) -> None:
+    driver = await rig.asked("4+8")
+    await driver.preempt(2, True)
+    state = await rig.until(driver, lambda s: s.mode is Mode.PREEMPT)
+    assert state.preempt
+    await driver.preempt(2, False)
+    await rig.until(driver, lambda s: s.mode is not Mode.PREEMPT)
+
+
+async def test_the_panel_the_monitor_and_the_switch_end_control(rig: Rig) -> None:
+    driver = await rig.asked("4+8")
+    rig.cabinet.set_manual(0)
+    await rig.until(driver, lambda s: s.mode is Mode.MANUAL)
+    await driver.heartbeat()
+    assert rig.cabinet.released
+    rig.cabinet.set_manual(None)
+    await rig.until(driver, lambda s: s.mode is Mode.LOCAL)
+    rig.cabinet.set_flash(True)
+    state = await rig.until(driver, lambda s: s.mode is Mode.FLASH)
+    assert not state.faults & FAULT_MONITOR
+    rig.cabinet.set_flash(False)
+    await rig.until(driver, lambda s: s.mode is Mode.LOCAL)
+    rig.cabinet.unit.trip()
+    state = await rig.until(driver, lambda s: s.mode is Mode.FLASH)
+    assert state.faults & FAULT_MONITOR and not state.monitor_ok
+
+
+async def test_a_power_cut_is_a_restart(rig: Rig) -> None:
+    driver = await rig.asked("4+8")
+    await rig.until(driver, lambda s: s.time > 300)
+    before = (await driver.read()).time
+    rig.cabinet.power_off()
+    await asyncio.sleep(0.05)
+    rig.cabinet.power_on()
+    await rig.pause(12)
+    state = await driver.read()
+    assert state.time < before
+    with pytest.raises(LeaseRefused, match="restarted"):
+        await driver.heartbeat()
+    await driver.connect(lease=False)
+    await driver.connect()
+
+
+async def test_a_change_at_the_keyboard_is_noticed(rig: Rig) -> None:
+    driver = await rig.asked("4+8")
+    rig.cabinet.edit_by_hand("phaseMinimumGreen", (8,), 7)
+    state = await rig.until(driver, lambda s: bool(s.faults & FAULT_DATABASE))
+    assert state.mode is Mode.REMOTE
+    rig.cabinet.edit_by_hand("unitBackupTime", (), 0)
+    await rig.pause(12)
+    await driver.read()
+    await driver.heartbeat()
+    assert rig.cabinet.released
+    with pytest.raises(CabinetRefused, match="unitBackupTime is 0"):
+        await driver.connect()
