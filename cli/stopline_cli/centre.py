@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable, Sequence
+
 import grpc
 
 from stopline.v1 import junction_pb2, junction_pb2_grpc, override_pb2, override_pb2_grpc, state_pb2
+from stopline_cli.connection import Connection
 from stopline_signals.errors import StoplineError
 
 
@@ -15,9 +19,11 @@ class CentreError(StoplineError):
 class Centre:
     """Calls to one controller; every refusal is a CentreError."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._channel = grpc.insecure_channel(address)
+    def __init__(self, connection: Connection | str) -> None:
+        """A bare address is a plaintext connection."""
+        where = Connection(connection) if isinstance(connection, str) else connection
+        self._address = where.address
+        self._channel = where.channel()
         self._junctions = junction_pb2_grpc.JunctionServiceStub(self._channel)
         self._overrides = override_pb2_grpc.OverrideServiceStub(self._channel)
 
@@ -52,30 +58,64 @@ class Centre:
         }
 
     def acquire(
-        self, junction: str, operator: str, ttl: float, reason: str, priority: int
+        self,
+        junction: str,
+        operator: str,
+        ttl: float,
+        reason: str,
+        priority: int,
+        groups: Sequence[str] = (),
     ) -> override_pb2.Lease:
-        """Take the lease of a junction."""
+        """Take the lease of a junction, or of some of its groups."""
         request = override_pb2.AcquireLeaseRequest(
-            junction_id=junction, operator=operator, ttl_s=ttl, reason=reason, priority=priority
+            junction_id=junction,
+            operator=operator,
+            ttl_s=ttl,
+            reason=reason,
+            priority=priority,
+            groups=groups,
         )
         return self._overrides.AcquireLease(request).lease
 
     def override(self, lease: override_pb2.Lease, stage: int | None) -> dict[str, object]:
         """Hold (`stage` None) or go to a stage."""
-        request = override_pb2.OverrideRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
-        if stage is None:
-            request.hold.SetInParent()
-        else:
-            request.go_to_stage.stage = stage
-        answer = self._overrides.Override(request)
-        status = override_pb2.OverrideStatus.Name(answer.status).removeprefix("OVERRIDE_STATUS_")
-        return {
-            "status": status,
-            "reason": answer.reason,
-            "blocking_source": _source(answer.blocking_source),
-            "earliest_s": answer.earliest_tenths / 10,
-            "audit_sequence": answer.audit_sequence,
-        }
+
+        def fill(request: override_pb2.OverrideRequest) -> None:
+            if stage is None:
+                request.hold.SetInParent()
+            else:
+                request.go_to_stage.stage = stage
+
+        return self.place(lease, fill)
+
+    def place(
+        self,
+        lease: override_pb2.Lease,
+        fill: Callable[[override_pb2.OverrideRequest], None],
+        *,
+        not_after: float = 0.0,
+        dry_run: bool = False,
+    ) -> dict[str, object]:
+        """Place the override that `fill` states."""
+        request = override_pb2.OverrideRequest(
+            lease_id=lease.lease_id,
+            fencing_token=lease.fencing_token,
+            idempotency_key=secrets.token_hex(8),
+            not_after_s=not_after,
+            dry_run=dry_run,
+        )
+        fill(request)
+        return answer_row(self._overrides.Override(request))
+
+    def confirm(self, confirmation: str, operator: str) -> dict[str, object]:
+        """Say the second person's word."""
+        request = override_pb2.ConfirmOverrideRequest(confirmation_id=confirmation, operator=operator)
+        return answer_row(self._overrides.ConfirmOverride(request).answer)
+
+    def leases(self, junction: str) -> list[override_pb2.Lease]:
+        """The leases in force at a junction (empty: everywhere)."""
+        request = override_pb2.ListLeasesRequest(junction_id=junction)
+        return list(self._overrides.ListLeases(request).leases)
 
     def release(self, lease: override_pb2.Lease) -> None:
         """Hand the junction back."""
@@ -89,9 +129,24 @@ class Centre:
             return CentreError(f"{self._address}: {error}")
         if code() is grpc.StatusCode.UNAVAILABLE:
             return CentreError(
-                f"no controller answers at {self._address}; is `stopline serve` running there?"
+                f"no controller answers at {self._address} ({details()}); is `stopline serve` running there, "
+                "and does it want a certificate (--ca, --cert)?"
             )
         return CentreError(f"{self._address}: {details()}")
+
+
+def answer_row(answer: override_pb2.OverrideResponse) -> dict[str, object]:
+    """An answer as a row to print."""
+    row: dict[str, object] = {
+        "status": override_pb2.OverrideStatus.Name(answer.status).removeprefix("OVERRIDE_STATUS_"),
+        "reason": answer.reason,
+        "blocking_source": _source(answer.blocking_source),
+        "earliest_s": answer.earliest_tenths / 10,
+        "audit_sequence": answer.audit_sequence,
+    }
+    if answer.confirmation_id:
+        row |= {"confirmation": answer.confirmation_id, "within_s": answer.confirm_within_s}
+    return row
 
 
 def _source(source: state_pb2.Source.ValueType) -> str:

@@ -31,6 +31,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("certs dev", "stopline_cli.certs_dev", "Make a local authority and certificates by role."),
     Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
     Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
@@ -38,6 +39,7 @@ COMMANDS: tuple[Row, ...] = (
 
 GROUPS = {
     "bundle": "Policy bundles: check what the kerb would run.",
+    "certs": "Certificates: who may do what at a controller.",
     "hil": "Hardware in the loop: virtual cabinets and their street.",
     "network": "Road networks: see the signal plans read from them.",
 }

@@ -6,12 +6,15 @@ import socket
 import zlib
 from dataclasses import dataclass
 
+from stopline_controller.alarms import Alarms
 from stopline_controller.arbiter import Arbiter
 from stopline_controller.audit import AuditLog
 from stopline_controller.clock import Clock
 from stopline_controller.decider import Decider
 from stopline_controller.desk import Desk
 from stopline_controller.drivers import Lessee
+from stopline_controller.events import EventLog
+from stopline_controller.housekeeping import Housekeeping
 from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import LeaseBook
 from stopline_controller.link import CabinetLink
@@ -46,6 +49,13 @@ class Controller:
     desk: Desk
     policy: PolicyHost | None
     decider: Decider
+    events: EventLog
+    housekeeping: Housekeeping
+
+    def close(self) -> None:
+        """Write what is left and close the logs."""
+        self.events.close()
+        self.audit.close()
 
 
 def assemble(site: Site) -> Controller:
@@ -61,9 +71,16 @@ def assemble(site: Site) -> Controller:
         _runtime(site, junction, controls[junction.plan.junction], clock, interval)
         for junction in site.junctions
     ]
-    hub, statistics = Hub(), Statistics()
+    hub, statistics, alarms = Hub(), Statistics(), Alarms()
     audit = AuditLog(site.state_dir / "audit.sqlite")
-    overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s))
+    events = EventLog(
+        site.state_dir / "events.sqlite",
+        {plan.junction: plan for plan in plans},
+        tables.logs.keep_events,
+        alarms,
+    )
+    hub.listen(events.note)
+    overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))
     priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
     loop = ControlLoop(
         clock,
@@ -74,6 +91,7 @@ def assemble(site: Site) -> Controller:
         audit=audit,
         hub=hub,
         statistics=statistics,
+        alarms=alarms,
     )
     return Controller(
         site=site,
@@ -85,9 +103,18 @@ def assemble(site: Site) -> Controller:
         audit=audit,
         overrides=overrides,
         priority=priority,
-        desk=Desk(clock, arbiter, controls, overrides, audit, hub),
+        desk=Desk(clock, arbiter, controls, overrides, audit, hub, tables.overrides.confirm_within_s),
         policy=policy,
         decider=Decider(site.bundle, controls, hub),
+        events=events,
+        housekeeping=Housekeeping(
+            clock,
+            audit,
+            events,
+            alarms,
+            junctions=tuple(controls),
+            keep_records=tables.logs.keep_records,
+        ),
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from stopline_cabinets.words import CabinetState, Mode
+from stopline_cabinets.words import OWN_PATTERN, CabinetState, Kind, Mode
 from stopline_controller.approach import Now
 from stopline_controller.arbiter import Arbiter, Ruling
-from stopline_controller.sources import CABINET_DECIDES, GRACE, Proposal, Source
+from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
+from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
 from stopline_signals.detectors import calls_from, groups_without_sensor
 from stopline_signals.engine import KEEP, Engine, EngineState, shown_green
 from stopline_signals.guard import Guard, Reason, Verdict
@@ -28,11 +29,12 @@ class Action(StrEnum):
 
 
 class Step(NamedTuple):
-    """Result of one tick."""
+    """Result of one tick; `order` is what to ask for when the action is ASK."""
 
     action: Action
     ruling: Ruling
     verdict: Verdict
+    order: Order
 
 
 class JunctionControl:
@@ -47,16 +49,20 @@ class JunctionControl:
         self.engine = Engine(plan)
         self.guard = Guard(self.engine)
         self._arbiter = arbiter
+        self._below_centre = arbiter.order[arbiter.order.index(Source.CENTRE) + 1 :]
         self._interval = interval
         self._unwatched = groups_without_sensor(plan)
         self._next_decision = NEVER
-        self._last_ask: tuple[int, Source, str] | None = None
+        self._last_ask: tuple[Order, Source, str] | None = None
         self._asked_at = NEVER
         self._without_choice = False
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
         self.policy: Proposal | None = None
+        self.wishes: Wishes = NO_WISHES
+        """What operators want of single groups."""
+        self._choice: Choice | None = None
 
     def observe(self, seen: CabinetState) -> Now:
         """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew."""
@@ -70,14 +76,16 @@ class JunctionControl:
             seen.aspects,
             previous=previous,
             in_transition=seen.in_transition,
-            calls=calls_from(self.plan, seen.readings) | self._unwatched,
+            calls=calls_from(self.plan, seen.readings) | self._unwatched | self.wishes.calls,
         )
         if seen.in_transition:
             state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
         else:
             state = self._dated(state, seen, previous)
         self.now = Now(self.engine, state, seen.readings)
-        self.allowed = self.guard.allowed(state)
+        plain = self.wishes == NO_WISHES
+        self._choice = None if plain else restrict(self.engine, self.guard, state, self.wishes)
+        self.allowed = self.guard.allowed(state) if self._choice is None else self._choice.allowed
         return self.now
 
     def forget(self) -> None:
@@ -90,6 +98,11 @@ class JunctionControl:
     def state(self) -> EngineState | None:
         """The signal state of the latest read-back."""
         return self.now.state if self.now else None
+
+    @property
+    def followed(self) -> str:
+        """Who is behind the proposal followed last: a lease, a vehicle, a policy."""
+        return self._ruled[1].winner.holder if self._ruled else ""
 
     @property
     def decision_due(self) -> bool:
@@ -107,7 +120,8 @@ class JunctionControl:
         """What the policy may know; only after `observe`."""
         assert self.now is not None
         state = self.now.state
-        return JunctionView(self.plan, state, self.now.readings, self.allowed, state.now / 10)
+        readings = with_calls(self.plan, self.now.readings, self.wishes.calls)
+        return JunctionView(self.plan, state, readings, self.allowed, state.now / 10)
 
     def decided(self, proposal: Proposal | None) -> None:
         """Take the policy's decision (None: it withdraws) and set the next one."""
@@ -127,15 +141,26 @@ class JunctionControl:
         assert self.now is not None
         ruling = self._ruling(seen, proposals, withheld)
         winner, state = ruling.winner, self.now.state
+        calls, omits = self.wishes.carried(seen.can)
         if winner.source in CABINET_DECIDES:
-            action = Action.RELEASE if self._last_ask else Action.NOTHING
-            self._last_ask = None
-            return Step(action, ruling, Verdict(state.stage, None))
-        verdict = self._judge(state, winner)
-        if not 0 <= verdict.stage < len(self.plan.stages):
+            stay = Order(state.stage, Kind.PATTERN, OWN_PATTERN, calls, omits)
+            if winner.source is Source.LOCAL and calls | omits:
+                # The cabinet decides, with what operators want of single groups.
+                action = self._action(stay, winner, state.now, fresh)
+            else:
+                action = Action.RELEASE if self._last_ask else Action.NOTHING
+                self._last_ask = None
+            return Step(action, ruling, Verdict(state.stage, None), stay)
+        verdict = Verdict(state.stage, None) if winner.kind is Kind.PATTERN else self._judge(state, winner)
+        order = _order(winner, verdict)._replace(calls=calls, omits=omits)
+        if order.kind is Kind.STAGES and not 0 <= verdict.stage < len(self.plan.stages):
             # All red, at start-up or after flash: the cabinet leaves it by itself.
-            return Step(Action.NOTHING, ruling, verdict)
-        return Step(self._action(winner, verdict, state.now, fresh), ruling, verdict)
+            return Step(Action.NOTHING, ruling, verdict, order)
+        return Step(self._action(order, winner, state.now, fresh, verdict), ruling, verdict, order)
+
+    def blind(self, reason: str) -> Ruling:
+        """The stack while the cabinet does not answer: nobody asks for anything."""
+        return self._arbiter.rule([Proposal(Source.LOCAL, reason=reason)], dict.fromkeys(Source, reason))
 
     def _ruling(
         self, seen: CabinetState, proposals: Sequence[Proposal], withheld: Mapping[Source, str]
@@ -160,25 +185,39 @@ class JunctionControl:
         return state._replace(since=since)
 
     def _judge(self, state: EngineState, winner: Proposal) -> Verdict:
-        """The guard's verdict; the engine's all red, one past the last stage, is never asked for."""
-        if winner.stage < len(self.plan.stages):
+        """The guard's verdict; all red, one past the last stage, only for who asks for it by name."""
+        if winner.stage >= len(self.plan.stages) and winner.kind is Kind.STAGES:
+            return self.guard.decide(state, KEEP)._replace(reason=Reason.UNKNOWN_STAGE)
+        if self._choice is None or winner.source not in self._below_centre:
             return self.guard.decide(state, winner.stage, GRACE.get(winner.source, 0))
-        return self.guard.decide(state, KEEP)._replace(reason=Reason.UNKNOWN_STAGE)
+        verdict, allowed = self.guard.decide(self._choice.state, winner.stage), self._choice.allowed
+        if allowed >> verdict.stage & 1 or not allowed:
+            return verdict
+        stage = state.stage if allowed >> state.stage & 1 else (allowed & -allowed).bit_length() - 1
+        return Verdict(stage, Reason.WITHHELD)
 
-    def _action(self, winner: Proposal, verdict: Verdict, present: int, fresh: bool) -> Action:
-        ask = (verdict.stage, winner.source, winner.holder)
+    def _action(
+        self, order: Order, winner: Proposal, present: int, fresh: bool, verdict: Verdict | None = None
+    ) -> Action:
+        ask = (order, winner.source, winner.holder)
         new = ask != self._last_ask
-        if winner.source is Source.POLICY and not fresh:
+        rewished = self._last_ask is not None and self._last_ask[0][3:] != order[3:]
+        if winner.source is Source.POLICY and not fresh and not rewished:
             # Control came back, or the guard moves on without the policy: it decides at the next tick.
-            if new and (
-                verdict.reason is not None or self._last_ask is None or ask[1:] != self._last_ask[1:]
-            ):
+            moved = verdict is not None and verdict.reason is not None
+            if new and (moved or self._last_ask is None or ask[1:] != self._last_ask[1:]):
                 self._next_decision = present
             return Action.NOTHING
         if not new and not fresh and present - self._asked_at < self._interval:
             return Action.NOTHING
         self._last_ask, self._asked_at = ask, present
         return Action.ASK
+
+
+def _order(winner: Proposal, verdict: Verdict) -> Order:
+    """What to ask for: another kind of plan only once the guard lets it begin, before that its stage."""
+    begins = winner.kind is Kind.PATTERN or verdict.stage == winner.stage
+    return Order(verdict.stage, winner.kind, winner.pattern) if begins else Order(verdict.stage)
 
 
 def _cabinets_own(seen: CabinetState) -> Iterable[Proposal]:

@@ -9,8 +9,9 @@ import structlog
 
 from stopline_cabinets.errors import CabinetOffline, WrongCabinet
 from stopline_cabinets.seam import Cabinet
-from stopline_cabinets.words import CabinetState, PlanCommand, PlanRow, stage_minimum
+from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, stage_minimum
 from stopline_controller.clock import Clock
+from stopline_controller.sources import Order
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import SignalPlan
 
@@ -74,15 +75,13 @@ class CabinetLink:
         self._missed = 0
         return seen
 
-    async def ask(self, stage: int) -> Asked:
-        """Ask the cabinet for a stage, taking the lease first when it is not held."""
+    async def ask(self, order: Order) -> Asked:
+        """Ask the cabinet for a stage or another kind of plan, taking the lease first when it is not held."""
         try:
             if self.state is not LinkState.HOLDING:
                 await self._cabinet.connect(lease=True)
                 self.state = LinkState.HOLDING
-            minimum = self._minimum[stage]
-            row = PlanRow(stage, minimum, max(self._ttl, minimum))
-            await self._cabinet.write(PlanCommand(self._cabinet.next_seq, (row,), self._ttl))
+            await self._cabinet.write(self._command(order))
         except CabinetError as error:
             self._refused(error)
             return Asked(False, str(error))
@@ -90,6 +89,14 @@ class CabinetLink:
             log.info("cabinet_takes_plans_again", cabinet=self._cabinet.name)
             self.problem = ""
         return Asked(True)
+
+    def _command(self, order: Order) -> PlanCommand:
+        rows: tuple[PlanRow, ...] = ()
+        if order.kind is Kind.STAGES:
+            minimum = self._minimum[order.stage]
+            rows = (PlanRow(order.stage, minimum, max(self._ttl, minimum)),)
+        seq, pattern = self._cabinet.next_seq, order.pattern
+        return PlanCommand(seq, rows, self._ttl, 0, order.kind, pattern, order.calls, order.omits)
 
     @property
     def beat_due(self) -> bool:

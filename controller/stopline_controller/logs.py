@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TextIO
 
 import structlog
@@ -25,5 +26,21 @@ def configure_logs(stream: TextIO, *, as_json: bool | None = None) -> None:
             *tracebacks,
             renderer,
         ],
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing(stream)),  # type: ignore[arg-type]  # it writes and flushes, which is all that is used
     )
+
+
+class _Unfailing:
+    """A stream that never raises: a full disk under the log must not stop control."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()

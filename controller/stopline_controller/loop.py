@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from stopline_cabinets.words import CabinetState
+from stopline_cabinets.words import CabinetState, Kind
+from stopline_controller.alarms import Alarms
 from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.clock import Clock
 from stopline_controller.junction import Action, Step
@@ -49,6 +50,7 @@ class ControlLoop:
         audit: AuditLog,
         hub: Hub,
         statistics: Statistics,
+        alarms: Alarms | None = None,
     ) -> None:
         self._clock = clock
         self._junctions = tuple(junctions)
@@ -58,6 +60,7 @@ class ControlLoop:
         self._audit = audit
         self._hub = hub
         self._statistics = statistics
+        self._alarms = alarms or Alarms()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -139,6 +142,7 @@ class ControlLoop:
         return heard
 
     def _observe(self, junction: JunctionRuntime, seen: CabinetState) -> bool:
+        junction.control.wishes = self._overrides.wishes(junction.name, self._clock.seconds(), seen.aspects)
         junction.control.observe(seen)
         return True
 
@@ -158,7 +162,8 @@ class ControlLoop:
         control, name = junction.control, junction.name
         assert control.now is not None
         proposals = self._priority.proposals(name, control.now)
-        override = self._overrides.proposal(name, self._clock.seconds(), control.now.state.stage)
+        now, stage = self._clock.seconds(), control.now.state.stage
+        override = self._overrides.proposal(name, now, stage, control.followed)
         if override is not None:
             proposals.append(override)
         withheld = {Source.POLICY: self._why_no_policy(junction)}
@@ -189,9 +194,9 @@ class ControlLoop:
         if step.action is Action.RELEASE:
             await junction.link.release()
         elif step.action is Action.ASK:
-            asked = await junction.link.ask(step.verdict.stage)
+            asked = await junction.link.ask(step.order)
             if asked.accepted:
-                junction.commanded = step.verdict.stage
+                junction.commanded = step.order.stage
                 self._statistics.plans_accepted += 1
                 self._statistics.command_ms.append((time.perf_counter() - decided) * 1000)
             else:
@@ -202,19 +207,23 @@ class ControlLoop:
         self, slot: Sequence[JunctionRuntime], steps: dict[JunctionRuntime, tuple[CabinetState, Step]]
     ) -> None:
         wall, tenths = time.time_ns() // 1000, self._clock.tenths()
+        alarms = self._alarms.texts
+        if self._audit.failing:
+            alarms = ("audit log cannot be written", *alarms)
         made: list[Snapshot] = []
         for junction in slot:
             seen, step = steps.get(junction, (None, None))
             if step is None and junction.hearable:
                 continue
-            alarms = ("audit log cannot be written",) if self._audit.failing else ()
             made.append(junction.snapshot(seen, step, tenths, wall, alarms))
         self._hub.publish(made)
 
     def _note_expired_leases(self) -> None:
         expired = self._overrides.leases.expire()
+        if not expired:
+            return
         for lease in expired:
-            self._overrides.remove(lease.junction)
+            self._overrides.remove(lease)
         tenths = self._clock.tenths()
         self._audit.append(
             [
@@ -250,4 +259,9 @@ def _command_entry(junction: JunctionRuntime, seen: CabinetState, step: Step, te
         "guard": None if verdict.reason is None else str(verdict.reason),
         "readings": [[reading.vehicles, reading.queued] for reading in seen.readings],
     }
+    order = step.order
+    if order.kind is not Kind.STAGES:
+        detail |= {"kind": order.kind.name.lower(), "pattern": order.pattern}
+    if order.calls | order.omits:
+        detail |= {"calls": order.calls, "omits": order.omits}
     return Entry("decision", tenths, junction.name, winner.holder or str(winner.source), detail)

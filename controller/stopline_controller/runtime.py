@@ -9,13 +9,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 
 from stopline_cabinets.words import CabinetState
-from stopline_controller.arbiter import Ruling
 from stopline_controller.audit import Entry
 from stopline_controller.clock import Clock
 from stopline_controller.junction import JunctionControl, Step
 from stopline_controller.link import CabinetLink, LinkState
 from stopline_controller.snapshots import Snapshot
-from stopline_controller.sources import Proposal, Source
+from stopline_controller.sources import Source
+from stopline_controller.wishes import NO_WISHES
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +134,7 @@ class JunctionRuntime:
         """What is published of this tick."""
         self._sequence += 1
         own = tuple(text for text in (self.fault, self.uncovered, self.link.problem) if text)
-        ruling = step.ruling if step else Ruling(Proposal(Source.LOCAL, reason=self._why_blind()), ())
+        ruling = step.ruling if step else self.control.blind(self._why_blind())
         return Snapshot(
             junction=self.name,
             sequence=self._sequence,
@@ -149,6 +149,7 @@ class JunctionRuntime:
             commanded=self.commanded,
             alarms=(*own, *alarms),
             late_ticks=self.late,
+            wishes=self.control.wishes if seen else NO_WISHES,
         )
 
     async def hand_back(self) -> None:

@@ -48,7 +48,7 @@ def serve(path: Path, *, json_logs: bool | None = None) -> None:
         try:
             _run(_serve(controller))
         finally:
-            controller.audit.close()
+            controller.close()
 
 
 class ControlThread:
@@ -105,7 +105,9 @@ async def _serve(controller: Controller) -> None:
         log.info(
             "serving", address=server.address, junctions=len(controller.controls), rate=controller.clock.rate
         )
+        watching = asyncio.create_task(controller.housekeeping.run(server.certificate_alarm))
         await _first(stop.wait(), thread.ended())
+        watching.cancel()
         log.info("draining")
         await server.drain()
         thread.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import datetime
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -22,18 +22,20 @@ from stopline.v1 import (
     priority_pb2,
     priority_pb2_grpc,
 )
+from stopline_controller.access import Gate
 from stopline_controller.assembly import Controller
+from stopline_controller.certificates import ServerCertificate
 from stopline_controller.services.audits import AuditServicer
 from stopline_controller.services.decisions import DecisionServicer
 from stopline_controller.services.junctions import JunctionServicer
 from stopline_controller.services.overrides import OverrideServicer
 from stopline_controller.services.policies import PolicyServicer
 from stopline_controller.services.priorities import PriorityServicer
-from stopline_controller.site import Site
 from stopline_signals.errors import SiteError
 
-MAX_REQUEST_BYTES = 256 * 1024
-"""Larger requests are refused; the largest honest one is an observation of some kilobytes."""
+KEEPALIVE_MS = 10_000
+"""A client that does not answer a ping after this time, and half of it again, is gone: its streams end."""
+METADATA_BYTES = 8 * 1024
 
 SERVICES = (
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
@@ -52,12 +54,22 @@ class Server:
         self.address = ""
         self._site = controller.site
         self._health = health.aio.HealthServicer()
+        tls, limits = self._site.tables.controller.tls, self._site.tables.limits
+        self._certificate = ServerCertificate(self._site.path.parent, tls) if tls else None
+        self.gate = Gate(limits, secure=tls is not None)
         self._server = grpc.aio.server(
+            interceptors=[self.gate],
+            maximum_concurrent_rpcs=limits.calls_at_once,
             options=[
-                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+                ("grpc.max_receive_message_length", limits.request_kib * 1024),
+                ("grpc.max_metadata_size", METADATA_BYTES),
                 # Two controllers on one port must be an error, not a lottery.
                 ("grpc.so_reuseport", 0),
-            ]
+                ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+            ],
         )
         _add_services(self._server, controller)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -70,7 +82,7 @@ class Server:
         """Listen and report healthy; SiteError when the address cannot be had."""
         listen = self._site.tables.controller.listen
         try:
-            port = _bind(self._server, self._site, listen)
+            port = self._bind(listen)
         except RuntimeError as error:
             raise SiteError(
                 f"{self._site.path}: cannot listen on {listen}; is another controller running? ({error})"
@@ -80,6 +92,10 @@ class Server:
         for name in ("", *(service.full_name for service in SERVICES)):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
+    def certificate_alarm(self, now: datetime.datetime) -> str:
+        """What is to be said about this server's certificate; empty when nothing is."""
+        return self._certificate.alarm(now) if self._certificate else ""
+
     async def drain(self) -> None:
         """Report unhealthy first, so that clients leave before the door is shut."""
         await self._health.enter_graceful_shutdown()
@@ -87,6 +103,11 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Let calls under way end within `grace` real seconds, then close."""
         await self._server.stop(grace)
+
+    def _bind(self, listen: str) -> int:
+        if self._certificate is None:
+            return self._server.add_insecure_port(listen)
+        return self._server.add_secure_port(listen, self._certificate.credentials())
 
 
 def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
@@ -106,22 +127,3 @@ def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
     )
     policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(controller.policy), server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(controller.audit), server)
-
-
-def _bind(server: grpc.aio.Server, site: Site, listen: str) -> int:
-    tls = site.tables.controller.tls
-    if tls is None:
-        return server.add_insecure_port(listen)
-    folder = site.path.parent
-    key, certificate, authority = (_pem(folder / path) for path in (tls.key, tls.certificate, tls.client_ca))
-    credentials = grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
-    return server.add_secure_port(listen, credentials)
-
-
-def _pem(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SiteError(
-            f"{path}: cannot be read ({error.strerror}); it is named in [controller.tls]"
-        ) from error

@@ -85,6 +85,34 @@ class OverridesTable(Table):
 
     max_lease_s: Seconds = 300.0
     """Longest lease without renewal."""
+    confirm_within_s: Seconds = 60.0
+    """How long the second person has to confirm flash or all red."""
+
+
+class LimitsTable(Table):
+    """`[limits]`: what one caller may ask for; a burst of twice the rate is let through."""
+
+    calls_per_s: Annotated[float, Field(gt=0)] = 100.0
+    """Calls a second, decisions left out."""
+    decisions_per_s: Annotated[float, Field(gt=0)] = 20_000.0
+    """Decisions a second, single or streamed."""
+    messages_per_s: Annotated[float, Field(gt=0)] = 2_000.0
+    """Messages a second on a stream of vehicle reports."""
+    streams: Annotated[int, Field(ge=1)] = 32
+    """Streams open at once."""
+    calls_at_once: Annotated[int, Field(ge=1)] = 1_000
+    """Calls and streams of all callers together."""
+    request_kib: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Largest request, KiB; the largest honest one is an observation of some kilobytes."""
+
+
+class LogsTable(Table):
+    """`[logs]`: how much is kept; counted, not dated, so that a clock that jumps removes nothing."""
+
+    keep_records: Annotated[int, Field(ge=10_000)] = 5_000_000
+    """Audit records, some 400 bytes each: a junction that decides every 5 s writes 17,000 a day."""
+    keep_events: Annotated[int, Field(ge=10_000)] = 20_000_000
+    """High-resolution events, some 30 bytes each: a junction makes 20,000 to 200,000 a day."""
 
 
 class PriorityTable(Table):
@@ -117,4 +145,6 @@ class SiteTables(Table):
     policy: PolicyTable = PolicyTable()
     overrides: OverridesTable = OverridesTable()
     priority: PriorityTable = PriorityTable()
+    limits: LimitsTable = LimitsTable()
+    logs: LogsTable = LogsTable()
     junction: Annotated[tuple[JunctionTable, ...], Field(min_length=1)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
 from stopline_cabinets.words import CabinetState
 from stopline_controller.approach import Now
 from stopline_controller.arbiter import Ruling
+from stopline_controller.wishes import NO_WISHES, Wishes
 from stopline_signals.guard import Verdict
 
 
@@ -31,6 +32,7 @@ class Snapshot(NamedTuple):
     commanded: int
     alarms: tuple[str, ...]
     late_ticks: int
+    wishes: Wishes = NO_WISHES
 
 
 class Hub:
@@ -43,11 +45,18 @@ class Hub:
         self.latest: dict[str, Snapshot] = {}
         self._lock = threading.Lock()
         self._watchers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._listeners: list[Callable[[Sequence[Snapshot]], None]] = []
 
-    def publish(self, snapshots: Iterable[Snapshot]) -> None:
+    def listen(self, listener: Callable[[Sequence[Snapshot]], None]) -> None:
+        """Have every publication handed to `listener`, in the control thread: it must be quick."""
+        self._listeners.append(listener)
+
+    def publish(self, snapshots: Sequence[Snapshot]) -> None:
         """Replace the newest snapshots and wake the streams."""
         for snapshot in snapshots:
             self.latest[snapshot.junction] = snapshot
+        for listener in self._listeners:
+            listener(snapshots)
         if not self._watchers:
             return
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from stopline_cabinets.words import OWN_PATTERN, Kind
 from stopline_signals.engine import KEEP
 
 
@@ -24,7 +25,7 @@ DEFAULT_STACK = tuple(Source)
 """Highest first: what the cabinet does by itself is never fought, the local plan is what remains."""
 
 CABINET_DECIDES = frozenset({Source.CABINET, Source.RAIL, Source.LOCAL})
-"""Sources under which nothing is asked of the cabinet."""
+"""Sources under which no stage is asked of the cabinet."""
 
 
 GRACE = {Source.EMERGENCY: 1200, Source.CENTRE: 1200}
@@ -40,3 +41,16 @@ class Proposal(NamedTuple):
     reason: str = ""
     holder: str = ""
     """The lease, vehicle or policy behind it."""
+    kind: Kind = Kind.STAGES
+    """With another kind than STAGES there is no stage."""
+    pattern: int = OWN_PATTERN
+
+
+class Order(NamedTuple):
+    """What the cabinet is asked for: a stage or another kind of plan; groups to call and to omit (masks)."""
+
+    stage: int
+    kind: Kind = Kind.STAGES
+    pattern: int = OWN_PATTERN
+    calls: int = 0
+    omits: int = 0

@@ -5,12 +5,15 @@ from __future__ import annotations
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stopline.v1 import junction_pb2, override_pb2, plan_pb2, priority_pb2, state_pb2
-from stopline_cabinets.words import DARK, Mode
+from stopline_cabinets.words import DARK, Can, Kind, Mode
+from stopline_controller.arbiter import Standing
+from stopline_controller.desk import Request
+from stopline_controller.identity import Role
 from stopline_controller.leases import Lease
-from stopline_controller.overrides import Answer, Status
+from stopline_controller.overrides import Answer, Status, Verb
 from stopline_controller.priority import Ahead, Progress, State, VehicleClass, VehicleReport
 from stopline_controller.snapshots import Snapshot
-from stopline_controller.sources import Source
+from stopline_controller.sources import CABINET_DECIDES, Source
 from stopline_signals.engine import KEEP
 from stopline_signals.plan import DetectorKind, GroupKind, SignalPlan
 
@@ -42,6 +45,27 @@ STATUSES = {
     Status.QUEUED: override_pb2.OVERRIDE_STATUS_QUEUED,
     Status.PENDING_SAFE_POINT: override_pb2.OVERRIDE_STATUS_PENDING_SAFE_POINT,
     Status.REJECTED: override_pb2.OVERRIDE_STATUS_REJECTED,
+    Status.PENDING_CONFIRMATION: override_pb2.OVERRIDE_STATUS_PENDING_CONFIRMATION,
+}
+ORDERS = {
+    Kind.STAGES: state_pb2.ORDER_KIND_STAGE,
+    Kind.ALL_RED: state_pb2.ORDER_KIND_ALL_RED,
+    Kind.FLASH: state_pb2.ORDER_KIND_FLASH,
+    Kind.PATTERN: state_pb2.ORDER_KIND_PATTERN,
+}
+ABILITIES = {
+    Can.ALL_RED: state_pb2.CABINET_ABILITY_ALL_RED,
+    Can.FLASH: state_pb2.CABINET_ABILITY_FLASH,
+    Can.PATTERN: state_pb2.CABINET_ABILITY_PATTERN,
+    Can.CALL: state_pb2.CABINET_ABILITY_CALL,
+    Can.OMIT: state_pb2.CABINET_ABILITY_OMIT,
+}
+ROLES = {
+    Role.VIEWER: override_pb2.ROLE_VIEWER,
+    Role.DISPATCHER: override_pb2.ROLE_DISPATCHER,
+    Role.OPERATOR: override_pb2.ROLE_OPERATOR,
+    Role.SUPERVISOR: override_pb2.ROLE_SUPERVISOR,
+    Role.ENGINEER: override_pb2.ROLE_ENGINEER,
 }
 PRIORITY_STATES = {
     State.WAITING: priority_pb2.PRIORITY_STATE_WAITING,
@@ -129,17 +153,11 @@ def state_message(snapshot: Snapshot) -> state_pb2.JunctionState:
         commanded_stage=snapshot.commanded,
         alarms=snapshot.alarms,
         late_ticks=snapshot.late_ticks,
-        stack=[
-            state_pb2.SourceState(
-                source=SOURCES[standing.proposal.source],
-                active=standing.active,
-                in_force=standing.in_force,
-                stage=standing.proposal.stage,
-                reason=standing.proposal.reason,
-                holder=standing.proposal.holder,
-            )
-            for standing in snapshot.ruling.stack
-        ],
+        stack=[_source_message(standing) for standing in snapshot.ruling.stack],
+        earliest_any_change_tenths=-1,
+        called_groups=snapshot.wishes.calls,
+        omitted_groups=snapshot.wishes.omits,
+        held_groups=snapshot.wishes.holds,
     )
     if snapshot.verdict and snapshot.verdict.reason:
         message.guard_reason = str(snapshot.verdict.reason)
@@ -157,9 +175,28 @@ def state_message(snapshot: Snapshot) -> state_pb2.JunctionState:
     message.earliest_change_tenths.extend(
         engine.earliest(state, stage) - state.now for stage in range(len(engine.plan.stages))
     )
+    others = [stage for stage in range(len(engine.plan.stages)) if stage != state.stage]
+    if others and seen.mode in (Mode.LOCAL, Mode.REMOTE):
+        message.earliest_any_change_tenths = min(message.earliest_change_tenths[stage] for stage in others)
+    message.flashing = seen.flash
+    message.abilities.extend(ability for can, ability in ABILITIES.items() if can in seen.can)
     for reading in seen.readings:
         message.readings.add(vehicles=reading.vehicles, queued=reading.queued, healthy=reading.healthy)
     return message
+
+
+def _source_message(standing: Standing) -> state_pb2.SourceState:
+    proposal = standing.proposal
+    asks = standing.active and proposal.source not in CABINET_DECIDES
+    return state_pb2.SourceState(
+        source=SOURCES[proposal.source],
+        active=standing.active,
+        in_force=standing.in_force,
+        stage=proposal.stage,
+        reason=proposal.reason,
+        holder=proposal.holder,
+        order=ORDERS[proposal.kind] if asks else state_pb2.ORDER_KIND_UNSPECIFIED,
+    )
 
 
 def summary_message(snapshot: Snapshot, digest: str) -> junction_pb2.JunctionSummary:
@@ -174,8 +211,8 @@ def summary_message(snapshot: Snapshot, digest: str) -> junction_pb2.JunctionSum
     )
 
 
-def lease_message(lease: Lease, now: float) -> override_pb2.Lease:
-    """A lease; `now` in seconds of the controller's clock."""
+def lease_message(lease: Lease, now: float, plan: SignalPlan) -> override_pb2.Lease:
+    """A lease; `now` in seconds of the controller's clock, `plan` its junction's."""
     return override_pb2.Lease(
         lease_id=lease.lease_id,
         junction_id=lease.junction,
@@ -184,6 +221,8 @@ def lease_message(lease: Lease, now: float) -> override_pb2.Lease:
         priority=lease.priority,
         remaining_s=max(lease.expires - now, 0.0),
         reason=lease.reason,
+        groups=[group.name for index, group in enumerate(plan.groups) if lease.groups >> index & 1],
+        role=ROLES[lease.role],
     )
 
 
@@ -195,6 +234,28 @@ def answer_message(answer: Answer) -> override_pb2.OverrideResponse:
         blocking_source=SOURCES[answer.blocking] if answer.blocking else state_pb2.SOURCE_UNSPECIFIED,
         earliest_tenths=answer.earliest,
         audit_sequence=answer.audit_sequence,
+        confirmation_id=answer.confirmation,
+        confirm_within_s=answer.confirm_within,
+    )
+
+
+def request_from(message: override_pb2.OverrideRequest) -> Request | None:
+    """An override as the desk takes it; None when no verb is stated."""
+    which = message.WhichOneof("verb")
+    if which is None:
+        return None
+    groups = {"omit": message.omit.groups, "call": message.call.groups}.get(which, ())
+    return Request(
+        message.lease_id,
+        message.fencing_token,
+        Verb(which),
+        message.go_to_stage.stage if which == "go_to_stage" else KEEP,
+        tuple(groups),
+        message.select_plan.pattern,
+        message.idempotency_key,
+        message.sequence,
+        message.not_after_s,
+        message.dry_run,
     )
 
 

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     IN_TRANSITION = "transition running"
     MINIMUM = "minimum green or walk not over"
     MAX_RED = "another group has waited too long"
+    WITHHELD = "an operator omits the stage or holds another"
 
 
 class Verdict(NamedTuple):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from stopline_controller.leases import Lease, LeaseBook, LeaseError
-from stopline_controller.overrides import Override, OverrideBook
+from stopline_controller.overrides import Override, OverrideBook, Verb, Wanted
 from stopline_controller.sources import Source
 from tests.controller.manual_clock import ManualClock
 
@@ -70,7 +70,7 @@ def test_an_override_ends_with_its_lease() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
     lease = leases.acquire("A", "kim", 10, "works")
-    overrides.place(Override(lease=lease, verb="hold", stage=2))
+    overrides.place(Override(lease=lease, wanted=Wanted(Verb.HOLD, 2)))
     proposal = overrides.proposal("A", clock.at, 0)
     assert proposal is not None and (proposal.source, proposal.stage) == (Source.CENTRE, 2)
     clock.at = 10.1
@@ -80,7 +80,7 @@ def test_an_override_ends_with_its_lease() -> None:
 def test_an_override_of_a_lease_taken_over_is_gone() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
-    overrides.place(Override(lease=leases.acquire("A", "kim", 10, "works"), verb="hold", stage=2))
+    overrides.place(Override(lease=leases.acquire("A", "kim", 10, "works"), wanted=Wanted(Verb.HOLD, 2)))
     leases.acquire("A", "chief", 10, "mine", priority=1)
     assert overrides.proposal("A", clock.at, 0) is None
 
@@ -89,7 +89,7 @@ def test_an_override_is_renewed_with_its_lease() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
     lease = leases.acquire("A", "kim", 10, "works")
-    overrides.place(Override(lease=lease, verb="hold", stage=2))
+    overrides.place(Override(lease=lease, wanted=Wanted(Verb.HOLD, 2)))
     clock.at = 9
     leases.renew(lease.lease_id, lease.token, 10)
     clock.at = 18
@@ -100,10 +100,10 @@ def test_a_stage_not_begun_in_time_is_never_begun_but_a_begun_one_stays() -> Non
     clock, leases = _book()
     overrides = OverrideBook(leases)
     lease = leases.acquire("A", "kim", 60, "works")
-    overrides.place(Override(lease=lease, verb="go_to_stage", stage=2, not_after=5.0))
+    overrides.place(Override(lease=lease, wanted=Wanted(Verb.GO_TO_STAGE, 2), not_after=5.0))
     clock.at = 6
     assert overrides.proposal("A", clock.at, 1) is None
-    overrides.place(Override(lease=lease, verb="go_to_stage", stage=2, not_after=10.0))
+    overrides.place(Override(lease=lease, wanted=Wanted(Verb.GO_TO_STAGE, 2), not_after=10.0))
     clock.at = 9
     assert overrides.proposal("A", clock.at, 2) is not None
     clock.at = 30

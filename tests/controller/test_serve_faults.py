@@ -114,7 +114,9 @@ def test_a_cabinet_that_reboots_is_learnt_anew(tmp_path: Path) -> None:
             until(lambda: _remote(bench), 10, "remote")
             cabinet = bench.cabinets["A"]
             # A power cut is dark first; green to red at once would rightly trip the monitor.
+            dark = bench.clock.tenths()
             bench.do(lambda: cabinet.core.set_flash(True, bench.clock.tenths()))
+            until(lambda: bench.clock.tenths() > dark + 2, 3, "the monitor saw it")
             until(lambda: cabinet.state().owner == 0, 3, "the lease of a flashing cabinet is given up")
             bench.do(cabinet.restart)
             until(lambda: bench.cabinets["A"].core.mode is Mode.STARTUP, 2, "start-up")

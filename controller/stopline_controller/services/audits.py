@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from stopline.v1 import audit_pb2, audit_pb2_grpc
-from stopline_controller.audit import AuditLog, Record
+from stopline_controller.audit import AuditLog
+from stopline_controller.audit_chain import Record
 from stopline_controller.services.refusals import Context
 from stopline_controller.wire import timestamp
 
@@ -41,7 +42,11 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         """Recompute the chain."""
         result = await asyncio.to_thread(self._audit.verify)
         return audit_pb2.VerifyAuditResponse(
-            intact=result.intact, records=result.records, first_broken=result.first_broken, head=result.head
+            intact=result.intact,
+            records=result.records,
+            first_broken=result.first_broken,
+            head=result.head,
+            first_sequence=result.first,
         )
 
     def _page(self, following: int, wanted: int, junction: str, kind: str) -> list[Record]:

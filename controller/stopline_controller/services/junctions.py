@@ -13,6 +13,8 @@ from stopline_controller.services.refusals import Context, known_junction, refus
 from stopline_controller.snapshots import Hub
 from stopline_controller.sources import GRACE, Source
 
+_SOURCES = {message: source for source, message in wire.SOURCES.items()}
+
 
 class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
     """Answers from the newest snapshots; never touches the control loop."""
@@ -56,7 +58,7 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
         """Ask the guard, not the cabinet."""
         name = await known_junction(context, request.junction_id, self._plans)
         control, snapshot = self._controls[name], self._hub.latest.get(name)
-        if not 0 <= request.stage < len(control.plan.stages):
+        if not 0 <= request.stage <= control.engine.all_red:
             await refuse(
                 context, grpc.StatusCode.INVALID_ARGUMENT, f"junction {name} has no stage {request.stage}"
             )
@@ -65,7 +67,8 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
                 context, grpc.StatusCode.UNAVAILABLE, f"the cabinet of junction {name} does not answer"
             )
         state = snapshot.now.state
-        verdict = control.guard.decide(state, request.stage, GRACE[Source.CENTRE])
+        source = _SOURCES.get(request.source, Source.CENTRE)
+        verdict = control.guard.decide(state, request.stage, GRACE.get(source, 0))
         return junction_pb2.PreviewResponse(
             allowed=verdict.reason is None,
             verdict_stage=verdict.stage,

@@ -2,56 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 
 import grpc
 
 from stopline.v1 import override_pb2, override_pb2_grpc
 from stopline_controller import wire
+from stopline_controller.access import caller
 from stopline_controller.clock import Clock
-from stopline_controller.desk import Desk
-from stopline_controller.leases import LeaseBook, LeaseError
+from stopline_controller.desk import Desk, Grant
+from stopline_controller.junction import JunctionControl
+from stopline_controller.leases import Lease, LeaseBook, LeaseError
 from stopline_controller.services.refusals import Context, known_junction, refuse
 
 
 class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
     """Translates; the desk judges and records."""
 
-    def __init__(self, desk: Desk, leases: LeaseBook, clock: Clock, junctions: Container[str]) -> None:
+    def __init__(
+        self, desk: Desk, leases: LeaseBook, clock: Clock, controls: Mapping[str, JunctionControl]
+    ) -> None:
         self._desk = desk
         self._leases = leases
         self._clock = clock
-        self._junctions = junctions
+        self._controls = controls
 
     async def AcquireLease(  # the name of the RPC
         self, request: override_pb2.AcquireLeaseRequest, context: Context
     ) -> override_pb2.AcquireLeaseResponse:
-        """Take a junction over."""
-        junction = await known_junction(context, request.junction_id, self._junctions)
+        """Take a junction, or some of its groups, over."""
+        junction = await known_junction(context, request.junction_id, self._controls)
+        grant = Grant(
+            junction,
+            request.operator,
+            request.ttl_s,
+            request.reason,
+            request.priority,
+            tuple(request.groups),
+        )
         try:
-            lease = self._desk.acquire(
-                junction, request.operator, request.ttl_s, request.reason, request.priority
-            )
+            lease = self._desk.acquire(grant, caller(context))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return override_pb2.AcquireLeaseResponse(lease=wire.lease_message(lease, self._clock.seconds()))
+        return override_pb2.AcquireLeaseResponse(lease=self._message(lease))
 
     async def RenewLease(
         self, request: override_pb2.RenewLeaseRequest, context: Context
     ) -> override_pb2.RenewLeaseResponse:
         """Extend a lease."""
         try:
-            lease = self._desk.renew(request.lease_id, request.fencing_token, request.ttl_s)
+            lease = self._desk.renew(request.lease_id, request.fencing_token, request.ttl_s, caller(context))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return override_pb2.RenewLeaseResponse(lease=wire.lease_message(lease, self._clock.seconds()))
+        return override_pb2.RenewLeaseResponse(lease=self._message(lease))
 
     async def ReleaseLease(
         self, request: override_pb2.ReleaseLeaseRequest, context: Context
     ) -> override_pb2.ReleaseLeaseResponse:
         """End a lease."""
         try:
-            self._desk.release(request.lease_id, request.fencing_token)
+            self._desk.release(request.lease_id, request.fencing_token, caller(context))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.ReleaseLeaseResponse()
@@ -60,10 +70,9 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
         self, request: override_pb2.ListLeasesRequest, context: Context
     ) -> override_pb2.ListLeasesResponse:
         """List the leases in force."""
-        now = self._clock.seconds()
         return override_pb2.ListLeasesResponse(
             leases=[
-                wire.lease_message(lease, now)
+                self._message(lease)
                 for lease in self._leases.all()
                 if request.junction_id in ("", lease.junction)
             ]
@@ -72,18 +81,23 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
     async def Override(
         self, request: override_pb2.OverrideRequest, context: Context
     ) -> override_pb2.OverrideResponse:
-        """Place or remove an override."""
-        verb = request.WhichOneof("verb")
-        if verb is None:
+        """Place or remove an override, or say what would become of it."""
+        wanted = wire.request_from(request)
+        if wanted is None:
             await refuse(
-                context, grpc.StatusCode.INVALID_ARGUMENT, "say what to do: hold, go_to_stage or release"
+                context,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "say what to do: hold, go_to_stage, omit, call, select_plan, all_red, flash or release",
             )
-        answer = self._desk.override(
-            request.lease_id,
-            request.fencing_token,
-            verb,
-            request.go_to_stage.stage if verb == "go_to_stage" else None,
-            key=request.idempotency_key,
-            not_after_s=request.not_after_s,
-        )
-        return wire.answer_message(answer)
+        return wire.answer_message(self._desk.override(wanted, caller(context)))
+
+    async def ConfirmOverride(
+        self, request: override_pb2.ConfirmOverrideRequest, context: Context
+    ) -> override_pb2.ConfirmOverrideResponse:
+        """Take the second person's word."""
+        answer = self._desk.confirm(request.confirmation_id, request.operator, caller(context))
+        return override_pb2.ConfirmOverrideResponse(answer=wire.answer_message(answer))
+
+    def _message(self, lease: Lease) -> override_pb2.Lease:
+        plan = self._controls[lease.junction].plan
+        return wire.lease_message(lease, self._clock.seconds(), plan)

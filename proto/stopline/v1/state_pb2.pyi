@@ -230,7 +230,7 @@ class SourceState(_message.Message):
     holder: _builtins.str
     """Lease, vehicle or policy behind the request."""
     order: Global___OrderKind.ValueType
-    """What it asks for; unspecified while it is not active."""
+    """What it asks for; unspecified while it is not active, and for the cabinet's own sources."""
     def __init__(
         self,
         *,
@@ -341,7 +341,9 @@ class JunctionState(_message.Message):
     late_ticks: _builtins.int
     """Ticks of this junction that began late."""
     earliest_any_change_tenths: _builtins.int
-    """Tenths from now until another stage than the one in force may be asked for, whoever asks; -1 when unknown."""
+    """Tenths from now until another stage than the one in force may be asked for, whoever asks; -1 when unknown or
+    when the cabinet takes no requests now.
+    """
     flashing: _builtins.bool
     """True while the lamps flash, whoever wanted it."""
     called_groups: _builtins.int

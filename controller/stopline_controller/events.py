@@ -1,0 +1,192 @@
+"""The event log: high-resolution events in SQLite, written behind control's back, and exported.
+
+Control only hands events over; a thread commits them ten times a second, so that a death of the process may
+cost the last tick and a slow disk costs nothing. The oldest are removed beyond a number to keep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stopline_controller.alarms import Alarms
+from stopline_controller.hires import HiResEvent, Observer
+from stopline_controller.snapshots import Snapshot
+from stopline_signals.errors import StoplineError
+from stopline_signals.plan import DetectorKind, SignalPlan
+
+FLUSH_S = 0.1
+HELD_BACK = 500_000
+"""Events kept in memory while the disk refuses them; then the oldest go."""
+RETRY_S = 1.0
+PRUNED_AT_ONCE = 5_000
+ALARM = "events"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS device (number INTEGER PRIMARY KEY, junction TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY, wall_us INTEGER NOT NULL, device INTEGER NOT NULL, code INTEGER NOT NULL,
+    parameter INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS channel (
+    device INTEGER NOT NULL, channel INTEGER NOT NULL, phase INTEGER NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (device, channel)
+) STRICT;
+"""
+
+
+_INSERT = "INSERT INTO event (wall_us, device, code, parameter) VALUES (?,?,?,?)"
+
+
+class EventsError(StoplineError):
+    """An event log that cannot be read, naming the file."""
+
+
+class Channel(NamedTuple):
+    """One detector of a junction: its channel and the group (phase) it serves, both counted from 1."""
+
+    junction: str
+    channel: int
+    phase: int
+    kind: DetectorKind
+
+
+class EventLog:
+    """Takes events in from the control thread and commits them in its own."""
+
+    def __init__(self, path: Path, plans: Mapping[str, SignalPlan], keep: int, alarms: Alarms) -> None:
+        """Open or create the log and note the junctions' detectors; keep about `keep` events."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._keep = keep
+        self._alarms = alarms
+        self._observers = {junction: Observer(plan) for junction, plan in plans.items()}
+        self._lock = threading.Lock()
+        self._waiting: list[HiResEvent] = []
+        self._stop = threading.Event()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+            self._devices = _register(connection, plans)
+        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+        self._thread.start()
+
+    def note(self, snapshots: Iterable[Snapshot]) -> None:
+        """Take in what is new in this tick's snapshots; called in the control thread."""
+        new: list[HiResEvent] = []
+        for snapshot in snapshots:
+            new += self._observers[snapshot.junction].events(snapshot)
+        if new:
+            self.add(new)
+
+    def add(self, events: Sequence[HiResEvent]) -> None:
+        """Hand events over to be written."""
+        with self._lock:
+            self._waiting += events
+            del self._waiting[:-HELD_BACK]
+
+    def close(self) -> None:
+        """Write what is left and end."""
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            while True:
+                last = self._stop.wait(FLUSH_S)
+                written = self._flush(connection)
+                if last:
+                    return
+                if not written:
+                    self._stop.wait(RETRY_S)
+
+    def _flush(self, connection: sqlite3.Connection) -> bool:
+        """Write what waits; False when the disk refused it, and it waits on."""
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        if not batch:
+            return True
+        rows = [
+            (event.wall_us, self._devices[event.junction], event.code, event.parameter) for event in batch
+        ]
+        try:
+            connection.execute("BEGIN")
+            connection.executemany(
+                "INSERT INTO event (wall_us, device, code, parameter) VALUES (?,?,?,?)", rows
+            )
+            self._prune(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._alarms.set(ALARM, f"events cannot be written: {error}; free disk space")
+            with self._lock:
+                self._waiting = [*batch, *self._waiting][-HELD_BACK:]
+            return False
+        self._alarms.set(ALARM, "")
+        return True
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        first, last = connection.execute("SELECT min(id), max(id) FROM event").fetchone()
+        if last - first + 1 >= self._keep + PRUNED_AT_ONCE:
+            connection.execute("DELETE FROM event WHERE id < ?", (first + PRUNED_AT_ONCE,))
+
+
+class Selection(NamedTuple):
+    """Which events are wanted; an empty text or 0 means all, times are microseconds since 1970 UTC."""
+
+    junction: str = ""
+    from_us: int = 0
+    to_us: int = 0
+
+
+def read_events(path: Path, wanted: Selection = Selection()) -> Iterator[HiResEvent]:  # noqa: B008 (immutable)
+    """Events in the order of their time. EventsError: there is no log, or not of this kind."""
+    query = (
+        "SELECT wall_us, junction, code, parameter FROM event JOIN device ON number = device"
+        " WHERE (? = '' OR junction = ?) AND wall_us >= ? AND (? = 0 OR wall_us < ?) ORDER BY wall_us, id"
+    )
+    values = (wanted.junction, wanted.junction, wanted.from_us, wanted.to_us, wanted.to_us)
+    with _reading(path) as connection:
+        for row in connection.execute(query, values):
+            yield HiResEvent(*row)
+
+
+def read_channels(path: Path) -> list[Channel]:
+    """The detectors of all junctions. EventsError: there is no log, or not of this kind."""
+    query = "SELECT junction, channel, phase, kind FROM channel JOIN device ON number = device"
+    with _reading(path) as connection:
+        rows = connection.execute(f"{query} ORDER BY number, channel").fetchall()
+    return [Channel(junction, channel, phase, DetectorKind(kind)) for junction, channel, phase, kind in rows]
+
+
+def _register(connection: sqlite3.Connection, plans: Mapping[str, SignalPlan]) -> dict[str, int]:
+    with connection:
+        for junction, plan in plans.items():
+            connection.execute("INSERT OR IGNORE INTO device (junction) VALUES (?)", (junction,))
+            number = connection.execute(
+                "SELECT number FROM device WHERE junction = ?", (junction,)
+            ).fetchone()[0]
+            connection.execute("DELETE FROM channel WHERE device = ?", (number,))
+            rows = [
+                (number, index, detector.group + 1, str(detector.kind))
+                for index, detector in enumerate(plan.detectors, 1)
+            ]
+            connection.executemany("INSERT INTO channel VALUES (?,?,?,?)", rows)
+        return dict(connection.execute("SELECT junction, number FROM device").fetchall())
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Generator[sqlite3.Connection]:
+    if not path.is_file():
+        raise EventsError(f"{path}: no such file; the event log is events.sqlite in the state directory")
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise EventsError(f"{path}: not an event log ({error})") from error

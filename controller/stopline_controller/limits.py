@@ -1,0 +1,73 @@
+"""How much one caller may ask for: token buckets, and a number of streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+KEPT_CALLERS = 10_000
+"""Callers remembered; those idle longest are forgotten first, with full buckets."""
+
+
+class Rate(NamedTuple):
+    """Sustained requests per real second, and how many may come at once."""
+
+    per_s: float
+    burst: float
+
+
+class Meter:
+    """One token bucket per caller."""
+
+    def __init__(self, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
+        self.rate = rate
+        self._now = now
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, caller: str) -> float:
+        """Take one token; 0 when there was one, else the seconds until there is."""
+        now = self._now()
+        tokens, at = self._buckets.get(caller, (self.rate.burst, now))
+        tokens = min(self.rate.burst, tokens + (now - at) * self.rate.per_s)
+        if tokens >= 1:
+            self._buckets[caller] = (tokens - 1, now)
+            wait = 0.0
+        else:
+            self._buckets[caller] = (tokens, now)
+            wait = (1 - tokens) / self.rate.per_s
+        if len(self._buckets) > KEPT_CALLERS:
+            self._forget()
+        return wait
+
+    def _forget(self) -> None:
+        idle = sorted(self._buckets, key=lambda caller: self._buckets[caller][1])
+        for caller in idle[: len(idle) // 2]:
+            del self._buckets[caller]
+
+
+class Streams:
+    """How many streams each caller has open."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open: dict[str, int] = {}
+
+    def enter(self, caller: str) -> bool:
+        """Count one more; False when that is one too many."""
+        if self._open.get(caller, 0) >= self.limit:
+            return False
+        self._open[caller] = self._open.get(caller, 0) + 1
+        return True
+
+    def leave(self, caller: str) -> None:
+        """Count one less."""
+        left = self._open[caller] - 1
+        if left:
+            self._open[caller] = left
+        else:
+            del self._open[caller]
+
+    def count(self) -> int:
+        """All streams open."""
+        return sum(self._open.values())
