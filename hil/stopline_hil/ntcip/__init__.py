@@ -3,9 +3,9 @@
     async with NtcipCabinet(dual_ring("Main/1st").plan(), RunningClock(), port=1161) as cabinet:
         await cabinet.run()
 
-Vehicle detector n is the plan's n-th zone, pedestrian detector n its n-th button, channel n its n-th group,
-overlap n its n-th vehicle group without a phase, preempt n its n-th preempt (one for each stage when it has
-none). Pattern 1 is the plan's own program.
+Vehicle detectors are those of `stopline_cabinets.ntcip.feeds.default_feeds`, pedestrian detector n is the
+plan's n-th button, channel n its n-th group, overlap n its n-th vehicle group without a phase, preempt n its
+n-th preempt (one for each stage when it has none). Pattern 1 is the plan's own program.
 """
 
 from stopline_hil.ntcip.agent import AgentProfile

@@ -29,17 +29,12 @@ class Actuation:
         self._controls = controls
         self._sensors = sensors
         self._conflicting = {phase: phases.conflicting(phase) for phase in phases.numbers}
-        self._ring_of = {
-            phase: number
-            for number, ring in enumerate(phases.rings or ((phases.numbers,),))
-            for side in ring
-            for phase in side
-        }
         self._on_demand = {
             phase: tuple(g for g in phases.pedestrians[phase] if phases.given.groups[g].on_demand)
             for phase in phases.numbers
         }
         self._walkable = mask(phase for phase in phases.numbers if phases.pedestrians[phase])
+        self._unwatched = mask(phase for phase in phases.numbers if not phases.vehicles[phase])
         self.calls = self.ped_calls = self.waiting = self.omits = self._ped_omits = 0
         """Phases called by vehicles and pedestrians, and those of them that wait and may be served."""
         self.reasons: dict[int, Code] = {}
@@ -77,7 +72,7 @@ class Actuation:
         """Collect calls and run the timers of the green phases."""
         shown, controls = lamps.shown, self._controls
         recalls, ped_recalls, omits = self._pattern_recalls(pattern)
-        vehicles = self._sensors.calls | self._sensors.faulty_calls()
+        vehicles = self._sensors.calls
         vehicles |= controls.mask("phaseControlGroupVehCall") | recalls
         vehicles |= self._with[MIN_RECALL] | self._with[MAX_RECALL]
         if controls.get("unitControl") & EXTERNAL_MIN_RECALL:
@@ -111,8 +106,10 @@ class Actuation:
 
     def decide(self, now: int, state: EngineState, lamps: PhaseLamps, pattern: Pattern | None) -> int:
         """The stage wanted now, or KEEP."""
-        if state.in_transition or not self.waiting:
+        if state.in_transition:
             return KEEP
+        if not self.waiting:
+            return self._rest(state, lamps)
         found = {
             phase: reason
             for phase in numbers_in(lamps.shown.greens)
@@ -124,9 +121,18 @@ class Actuation:
             state.stage, mask(found) | resting, self.waiting, self._with[DUAL_ENTRY], self.omits
         )
         if wanted is None:
-            return KEEP
+            return self._rest(state, lamps)
         self.reasons |= found
         return wanted
+
+    def _rest(self, state: EngineState, lamps: PhaseLamps) -> int:
+        """Phases without vehicles do not rest in green: they end when their walk is over and nobody calls."""
+        kept = self.calls | self.ped_calls | self._controls.mask("phaseControlGroupHold")
+        kept |= lamps.shown.walks | lamps.shown.ped_clears
+        shown = self._phases.stages[state.stage]
+        rest = shown & ~(lamps.shown.greens & self._unwatched & ~kept)
+        stages = self._phases.stages[:-1]
+        return stages.index(rest) if rest != shown and rest in stages else KEEP
 
     def may_leave(self, state: EngineState, wanted: int, lamps: PhaseLamps) -> bool:
         """Whether holds and omits let a stage be asked for that was not chosen here."""
@@ -156,7 +162,7 @@ class Actuation:
             return None
         if now - since < self.minimum[phase] or any(state.aspects[g] for g in self._on_demand[phase]):
             return None
-        ring = self._ring_of[phase]
+        ring = self._phases.ring_of[phase] - 1
         forced = self._controls.mask("phaseControlGroupForceOff") & bit
         if forced or self._controls.get("ringControlGroupForceOff", 1) >> ring & 1:
             return Code.FORCE_OFF

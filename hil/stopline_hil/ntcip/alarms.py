@@ -56,9 +56,8 @@ class Alarms:
         """shortAlarmStatus; reading it takes the cycle zero off."""
         unit = self._unit
         flashing = unit.flash_status is not FlashStatus.NOT_FLASH
-        faulty = any(zone.alarms or zone.broken for zone in unit.sensors.zones)
         bits = CRITICAL if unit.stop_time or unit.tripped else 0
-        bits |= DETECTOR_FAULT | NON_CRITICAL if faulty else 0
+        bits |= DETECTOR_FAULT | NON_CRITICAL if unit.sensors.alarms else 0
         bits |= COORD_ALARM if unit.coordinator.free >= FreeStatus.BAD_PLAN else 0
         bits |= LOCAL_OVERRIDE if unit.manual is not None else 0
         bits |= FLASH if flashing else 0

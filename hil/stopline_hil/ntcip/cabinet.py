@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
+from stopline_cabinets.ntcip.feeds import Feed
 from stopline_cabinets.snmp.codec import ErrorStatus, Oid, Tag, Value
 from stopline_cabinets.words import DARK
 from stopline_hil.cards import card_from_plan
@@ -34,8 +35,9 @@ class NtcipCabinet:
     """One junction's virtual cabinet on its own UDP port (0 = a free one, see `port`).
 
     `step` is the grid (tenths) on which lamps change: 10 when SUMO, which shows them once a second, is the
-    street. `spat` is where the signal state is pushed to (None: port 6053 of whoever enables it over SNMP),
-    `push` whether it is pushed from the start. `epoch` is the Unix time at the clock's zero.
+    street. `feeds` are the vehicle detectors behind the plan's zones. `spat` is where the signal state is
+    pushed to (None: port 6053 of whoever enables it over SNMP), `push` whether it is from the start. `epoch`
+    is the Unix time at the clock's zero.
 
     Raises:
         PlanError: the plan's stages cannot be told apart by phases.
@@ -50,6 +52,7 @@ class NtcipCabinet:
         port: int = 0,
         profile: AgentProfile | None = None,
         step: int = 1,
+        feeds: Mapping[str, Feed] | None = None,
         spat: tuple[str, int] | None = None,
         push: Push = Push.OFF,
         epoch: float | None = None,
@@ -64,6 +67,7 @@ class NtcipCabinet:
             now=now,
             epoch=time.time() - now / 10 if epoch is None else epoch,
             step=step,
+            feeds=feeds,
             observer=self._observe,
         )
         self.pusher = Pusher(self.unit, clock, spat, push)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from stopline_cabinets.ntcip.feeds import Feed
 from stopline_cabinets.snmp.codec import Value
 from stopline_hil.ntcip.coordination import local_splits
 from stopline_hil.ntcip.phases import Phases, numbers_in
@@ -30,13 +31,13 @@ BACKUP_TIME_S = 15
 STARTUP_FLASH_S = 0
 
 
-def defaults(phases: Phases, size: Size) -> dict[Key, Value]:
+def defaults(phases: Phases, size: Size, feeds: Mapping[str, Feed]) -> dict[Key, Value]:
     """All parameters, by object name and index; scalars have no index."""
     found: dict[Key, Value] = {}
     for pairs in (
         _unit(phases.given),
         _phases(phases),
-        _detectors(phases),
+        _detectors(phases, feeds),
         _coordination(phases),
         _preempts(phases),
         _structure(phases, size),
@@ -83,7 +84,7 @@ def _phase(phases: Phases, number: int) -> dict[str, Value]:
         "RedRevert": min(255, phases.given.red_revert),
         "Startup": STARTUP_NOT_ON,
         "Options": _options(phases, number),
-        "Ring": _ring(phases, number),
+        "Ring": phases.ring_of.get(number, 0),
         "Concurrency": bytes(_concurrent(phases, number)),
     }
     for name in ("AddedInitial", "MaximumInitial", "TimeBeforeReduction", "CarsBeforeReduction"):
@@ -102,18 +103,11 @@ def _options(phases: Phases, number: int) -> int:
         recall = phases.given.groups[group].recall
         options |= 1 << _RECALLS[recall] if recall in _RECALLS else 0
     watched = {detector.group for detector in phases.given.detectors}
-    if not any(group in watched for group in phases.vehicles[number]):
+    if phases.vehicles[number] and not any(group in watched for group in phases.vehicles[number]):
         options |= 1 << MAX_RECALL
     if any(side and side[-1] == number for ring in phases.rings for side in ring):
         options |= 1 << DUAL_ENTRY
     return options
-
-
-def _ring(phases: Phases, number: int) -> int:
-    for index, ring in enumerate(phases.rings, start=1):
-        if any(number in side for side in ring):
-            return index
-    return 1 if number in phases.numbers else 0
 
 
 def _concurrent(phases: Phases, number: int) -> list[int]:
@@ -122,12 +116,15 @@ def _concurrent(phases: Phases, number: int) -> list[int]:
     return list(numbers_in(phases.all & ~phases.conflicting(number) & ~(1 << number - 1)))
 
 
-def _detectors(phases: Phases) -> Iterator[Pair]:
+def _detectors(phases: Phases, feeds: Mapping[str, Feed]) -> Iterator[Pair]:
     plan = phases.given
-    zones = [detector for detector in plan.detectors if detector.kind is not DetectorKind.BUTTON]
-    for number, detector in enumerate(zones, start=1):
-        for name, value in _detector(phases, detector).items():
-            yield (f"vehicleDetector{name}", (number,)), value
+    for detector in plan.detectors:
+        if detector.kind is DetectorKind.BUTTON:
+            continue
+        feed = feeds[detector.name]
+        for number in (*feed.presence, *feed.queue):
+            for name, value in _detector(phases, detector, queue=number in feed.queue).items():
+                yield (f"vehicleDetector{name}", (number,)), value
     buttons = [detector for detector in plan.detectors if detector.kind is DetectorKind.BUTTON]
     for number, detector in enumerate(buttons, start=1):
         yield ("pedestrianDetectorCallPhase", (number,)), call_phase(phases, detector.group)
@@ -135,10 +132,12 @@ def _detectors(phases: Phases) -> Iterator[Pair]:
             yield (f"pedestrianDetector{name}", (number,)), 0
 
 
-def _detector(phases: Phases, detector: Detector) -> dict[str, int]:
-    options = 1 << CALL | 1 << VOLUME | 1 << OCCUPANCY
-    if detector.kind is DetectorKind.NEAR_ZONE:
-        options |= 1 << PASSAGE
+def _detector(phases: Phases, detector: Detector, *, queue: bool) -> dict[str, int]:
+    """What counts vehicles calls and, near the stop line, extends; what tells standing ones does neither."""
+    options = 1 << OCCUPANCY
+    if not queue:
+        options |= 1 << CALL | 1 << VOLUME
+        options |= 1 << PASSAGE if detector.kind is DetectorKind.NEAR_ZONE else 0
     row = {"Options": options, "CallPhase": call_phase(phases, detector.group)}
     for name in ("SwitchPhase", "Delay", "Extend", "QueueLimit", "NoActivity", "MaxPresence"):
         row[name] = 0
@@ -214,8 +213,11 @@ def _preempt(phases: Phases, preempt: Preempt) -> dict[str, Value]:
 def _structure(phases: Phases, size: Size) -> Iterator[Pair]:
     for sequence in range(1, SEQUENCES + 1):
         for ring in range(1, size.rings + 1):
-            order = phases.rings[ring - 1] if phases.rings else (phases.numbers,)
-            yield ("sequenceData", (sequence, ring)), bytes(phase for side in order for phase in side)
+            listed = (
+                bytes(phase for side in phases.rings[ring - 1] for phase in side) if phases.rings else b""
+            )
+            own = bytes(phase for phase in phases.numbers if phases.ring_of[phase] == ring)
+            yield ("sequenceData", (sequence, ring)), listed or own
     for number, group in phases.overlaps.items():
         included = 0
         for stage in phases.given.stages_serving(group):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stopline_hil.ntcip.phases import Phases, mask, numbers_in
+from stopline_signals.engine import EngineState
 from stopline_signals.plan import Aspect
 
 RED, YELLOW, PERMISSIVE, GREEN = map(int, Aspect)
@@ -34,6 +35,7 @@ class PhaseLamps:
     """What the phases show, and since when; times in tenths.
 
     An arrow that flashes beside other phases is not its phase's green: those lamps belong to the other phase.
+    A phase without vehicles is green while its stage is in force, walk or not.
     """
 
     def __init__(self, phases: Phases) -> None:
@@ -42,17 +44,21 @@ class PhaseLamps:
         """Per phase, when its vehicle lamp changed last."""
         self._phases = phases
         self._own = [phases.own_phase(group) for group in range(len(phases.phase_of))]
+        self._walking = mask(p for p in phases.numbers if not phases.vehicles[p])
         self._was_green = [False] * len(phases.phase_of)
         self._clear_until: dict[int, int] = {}
 
-    def observe(self, now: int, aspects: tuple[int, ...], red_clear: dict[int, int]) -> Shown:
+    def observe(self, now: int, state: EngineState, red_clear: dict[int, int]) -> Shown:
         """Take in what all groups show at `now`; `red_clear` is per phase (tenths)."""
+        aspects = state.aspects
         colours = [self._colour(group, aspect) for group, aspect in enumerate(aspects)]
         before = self.shown
         phases = self._phases
         greens = mask(p for p in phases.numbers if any(colours[g] == GREEN for g in phases.vehicles[p]))
         yellows = mask(p for p in phases.numbers if any(colours[g] == YELLOW for g in phases.vehicles[p]))
         yellows &= ~greens
+        in_force = phases.stages[state.stage] & self._walking
+        greens |= in_force & (before.greens if state.in_transition else in_force)
         for phase in numbers_in((before.greens | before.yellows) & ~(greens | yellows)):
             self._clear_until[phase] = now + red_clear[phase]
         for phase in numbers_in((before.greens ^ greens) | (before.yellows ^ yellows)):

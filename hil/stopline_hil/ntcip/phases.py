@@ -45,6 +45,8 @@ class Phases:
         self.plan = replace(plan, stages=(*plan.stages, *alone.values()))
         self.stages = (*given_stages, *(1 << p - 1 for p in alone), 0)
         """Phases of each stage of `plan`, and none for the engine's all-red stage behind them."""
+        self.ring_of = self._ring_numbers()
+        """Phase to ring, from 1; without a ring-barrier plan phases that run together are in different ones."""
         self.turning = frozenset(
             g for g in range(len(plan.groups)) if any(g in s.permissive for s in plan.stages)
         )
@@ -96,6 +98,15 @@ class Phases:
         if rings and sorted(placed) != list(self.numbers):
             raise self._fail(f"its rings run phases {placed}, its groups have {list(self.numbers)}")
         return rings
+
+    def _ring_numbers(self) -> dict[int, int]:
+        rings = enumerate(self.rings, start=1)
+        found = {phase: number for number, ring in rings for side in ring for phase in side}
+        for phase in () if self.rings else self.numbers:
+            beside = self.all & ~self.conflicting(phase)
+            taken = {ring for other, ring in found.items() if beside >> other - 1 & 1}
+            found[phase] = next(number for number in range(1, MAX_PHASES + 1) if number not in taken)
+        return found
 
     def _alone(self, stages: tuple[int, ...]) -> dict[int, Stage]:
         """A stage for each phase that none serves alone: what all stages with that phase have in common."""

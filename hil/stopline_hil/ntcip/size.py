@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stopline_cabinets.ntcip.feeds import Feed
 from stopline_hil.ntcip.phases import MAX_PHASES, Phases
 from stopline_signals.plan import DetectorKind, Preempt, SignalPlan
 
@@ -32,16 +34,15 @@ class Size:
         return max(1, -(-count // 8))
 
 
-def size_of(phases: Phases) -> Size:
-    """What a plan needs."""
+def size_of(phases: Phases, feeds: Mapping[str, Feed]) -> Size:
+    """What a plan and the detectors behind its zones need."""
     plan = phases.given
-    buttons = sum(detector.kind is DetectorKind.BUTTON for detector in plan.detectors)
     return Size(
-        detectors=len(plan.detectors) - buttons,
-        buttons=buttons,
+        detectors=max((max(feed.presence + feed.queue) for feed in feeds.values()), default=0),
+        buttons=sum(detector.kind is DetectorKind.BUTTON for detector in plan.detectors),
         overlaps=len(phases.overlaps),
         preempts=len(preempts_of(plan)),
-        rings=max(1, len(phases.rings)),
+        rings=max(phases.ring_of.values()),
         channels=len(plan.groups),
     )
 

@@ -10,7 +10,7 @@ from stopline_cabinets.snmp.codec import Oid, Tag, Value
 from stopline_hil.ntcip.alarms import Alarms
 from stopline_hil.ntcip.hires import Code
 from stopline_hil.ntcip.mib import Entry, fixed, octets
-from stopline_hil.ntcip.sensors import OPEN_LOOP, Zone
+from stopline_hil.ntcip.sensors import OPEN_LOOP, Input
 from stopline_hil.ntcip.size import ACTIONS, FUNCTIONS
 from stopline_hil.ntcip.tables import tag_of
 from stopline_hil.ntcip.unit import FlashStatus, Unit
@@ -42,9 +42,8 @@ def status(unit: Unit, now: Callable[[], int], booted: Callable[[], int]) -> Ite
 
 def ring_status(unit: Unit, ring: int) -> int:
     """What a ring times now, and why its green ended last."""
-    phases = unit.phases.rings[ring - 1] if unit.phases.rings else (unit.phases.numbers,)
     shown = unit.lamps.shown
-    for phase in (p for side in phases for p in side):
+    for phase in (phase for phase, own in unit.phases.ring_of.items() if own == ring):
         bit = 1 << phase - 1
         if shown.greens & bit:
             return _green_status(unit, phase)
@@ -144,27 +143,24 @@ def _detectors(unit: Unit) -> Iterator[Entry]:
     sensors = unit.sensors
     masks: dict[str, tuple[Mask, int]] = {
         "vehicleDetectorStatusGroupActive": (lambda: sensors.active, unit.size.detectors),
-        "vehicleDetectorStatusGroupAlarms": (
-            lambda: sum(1 << z.number - 1 for z in sensors.zones if z.alarms or z.broken),
-            unit.size.detectors,
-        ),
+        "vehicleDetectorStatusGroupAlarms": (lambda: sensors.alarms, unit.size.detectors),
         "pedestrianDetectorStatusGroupActive": (lambda: sensors.pressed, unit.size.buttons),
     }
     for name, (read, count) in masks.items():
         for group in range(1, unit.size.groups_of(count) + 1):
             yield _byte(unit, name, read, group)
     yield _of("volumeOccupancySequence", lambda: sensors.sequence)
-    for zone in sensors.zones:
-        yield from _detector(zone)
+    for one in sensors.inputs.values():
+        yield from _detector(one)
     for number in range(1, unit.size.buttons + 1):
         yield _of("pedestrianDetectorAlarms", lambda: 0, number)
 
 
-def _detector(zone: Zone) -> Iterator[Entry]:
-    yield _of("vehicleDetectorAlarms", lambda: zone.alarms, zone.number)
-    yield _of("vehicleDetectorReportedAlarms", lambda: OPEN_LOOP * zone.broken, zone.number)
-    yield _of("detectorVolume", lambda: zone.volume, zone.number)
-    yield _of("detectorOccupancy", lambda: zone.occupancy, zone.number)
+def _detector(one: Input) -> Iterator[Entry]:
+    yield _of("vehicleDetectorAlarms", lambda: one.alarms, one.number)
+    yield _of("vehicleDetectorReportedAlarms", lambda: OPEN_LOOP * one.broken, one.number)
+    yield _of("detectorVolume", lambda: one.volume, one.number)
+    yield _of("detectorOccupancy", lambda: one.occupancy, one.number)
 
 
 def _unit(unit: Unit, alarms: Alarms) -> Iterator[Entry]:

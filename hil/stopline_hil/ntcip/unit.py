@@ -5,9 +5,10 @@ Times are tenths on the cabinet's monotonic clock and passed in; nothing here wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 
+from stopline_cabinets.ntcip.feeds import Feed, default_feeds
 from stopline_cabinets.words import DARK
 from stopline_hil.ntcip.actuation import Actuation
 from stopline_hil.ntcip.controls import BackupTimer, Controls
@@ -58,7 +59,8 @@ class FlashStatus(IntEnum):
 class Unit:
     """One controller; `step` is the grid (tenths) on which it takes requests up and shows lamps.
 
-    `epoch` is the Unix time at the clock's zero. The observer is shown every lamp sample.
+    `epoch` is the Unix time at the clock's zero, `feeds` the detectors behind the plan's zones. The observer
+    is shown every lamp sample.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Unit:
         now: int,
         epoch: float,
         step: int = 1,
+        feeds: Mapping[str, Feed] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.phases = Phases(plan)
-        self.size = size_of(self.phases)
+        feeds = default_feeds(plan) if feeds is None else feeds
+        self.size = size_of(self.phases, feeds)
         self.log = HiResLog(epoch)
-        self.database = Database(self.phases, defaults(self.phases, self.size))
+        self.database = Database(self.phases, defaults(self.phases, self.size, feeds))
         self.controls = Controls(
             phase_groups=self.size.groups_of(self.size.phases),
             detector_groups=self.size.groups_of(self.size.detectors),
@@ -82,7 +86,7 @@ class Unit:
             functions=FUNCTIONS,
         )
         self.timer = BackupTimer()
-        self.sensors = Sensors(self.phases, self.database, self.log.add)
+        self.sensors = Sensors(self.phases, self.database, feeds, self.log.add)
         self.journal = Journal(self.phases, self.log)
         self.actuation = Actuation(self.phases, self.database, self.controls, self.sensors)
         self.coordinator = Coordinator(self.phases, self.database, self.controls, self.actuation, self.log)
@@ -293,7 +297,6 @@ class Unit:
         shown, controls = self.lamps.shown, self.controls
         self.sensors.tick(
             at,
-            self._step,
             controls.mask("vehicleDetectorControlGroupActuation"),
             controls.mask("pedestrianDetectorControlGroupActuation"),
             shown.greens,
@@ -322,7 +325,7 @@ class Unit:
 
     def _follow(self, at: int) -> None:
         before = self.lamps.shown
-        shown = self.lamps.observe(at, self.state.aspects, self._red_clear)
+        shown = self.lamps.observe(at, self.state, self._red_clear)
         self.controls.clear_bits("phaseControlGroupForceOff", before.greens & ~shown.greens)
 
     def _show(self, at: int) -> None:
