@@ -20,6 +20,10 @@ from typing import Any, NamedTuple, cast
 
 from stopline_signals.errors import CabinetError
 
+RECORD = 512
+"""Bytes of the record: always as many, because to change a file's length takes milliseconds."""
+LONGEST_LABEL = 64
+
 
 class Holder(NamedTuple):
     """Who holds a lease; `beat` and `limit` in seconds of the host's own clock since it started."""
@@ -49,7 +53,7 @@ class HostLease:
             directory or default_directory()
         ) / f"ntcip-{re.sub('[^0-9A-Za-z.]', '_', cabinet)}.lease"
         self._owner = owner
-        self._label = label
+        self._label = label[:LONGEST_LABEL]
 
     def holder(self) -> Holder | None:
         """Who holds it now."""
@@ -92,7 +96,7 @@ class HostLease:
         with self._file() as file:
             holder = _alive(file)
             if holder is not None and holder.owner == self._owner:
-                os.ftruncate(file, 0)
+                os.pwrite(file, b" " * RECORD, 0)
 
     @contextmanager
     def _file(self) -> Generator[int, None, None]:
@@ -120,13 +124,11 @@ def _alive(file: int) -> Holder | None:
 
 def _read(file: int) -> Holder | None:
     try:
-        row = cast("dict[str, Any]", json.loads(os.pread(file, 4_096, 0)))
+        row = cast("dict[str, Any]", json.loads(os.pread(file, RECORD, 0)))
         return Holder(int(row["owner"]), str(row["label"]), float(row["beat"]), float(row["limit"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
 def _write(file: int, holder: Holder) -> None:
-    text = json.dumps(holder._asdict()).encode()
-    os.ftruncate(file, 0)
-    os.pwrite(file, text, 0)
+    os.pwrite(file, json.dumps(holder._asdict()).encode().ljust(RECORD), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from stopline_cabinets.ntcip.objects import cell
 from stopline_cabinets.snmp.codec import Oid, Value, VarBind, integer
@@ -37,6 +38,7 @@ def group_value(mask: int, group: int) -> int:
     return mask >> GROUP_SIZE * (group - 1) & 0xFF
 
 
+@cache
 def cells(column: str, groups: int) -> tuple[Oid, ...]:
     """The cells of a column of group bytes."""
     return tuple(cell(column, group) for group in range(1, groups + 1))
