@@ -25,6 +25,13 @@ def command(
         str | None,
         typer.Option(help="Every signal of this scenario, with SUMO as the street.", show_default=False),
     ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="modbus, ntcip, mixed (in turns), or JUNCTION=PROTOCOL; may be given more than once.",
+            show_default="modbus",
+        ),
+    ] = None,
     window: Annotated[str | None, typer.Option(help="Only this named part of the scenario.")] = None,
     begin: Annotated[int | None, typer.Option(help="Start in seconds; by default the scenario's.")] = None,
     end: Annotated[int | None, typer.Option(help="End in seconds; by default the scenario's.")] = None,
@@ -53,29 +60,42 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run virtual Modbus cabinets that keep their own timing, local plan and conflict monitor.
+    """Run virtual cabinets that keep their own timing, local plan and conflict monitor.
+
+    They speak Modbus TCP (register map 0x0102) or NTCIP 1202 over SNMP (communities public and
+    administrator); an NTCIP cabinet needs a plan whose groups have phases, or whose stages can be given some.
 
     With a plan or `--example` one cabinet runs in real time until Ctrl-C. With `--scenario` every signal of
     the scenario gets one, SUMO is the street, and the run ends with the scenario; its exact figures are
-    printed. With `--out` the folder holds a `site.toml` for `stopline serve` once all ports are open. Exit
-    code 1 when a monitor saw a violation.
+    printed. With `--out` the folder holds a `site.toml` for `stopline serve` once all ports are open, and at
+    the end the high-resolution events of NTCIP cabinets. Exit code 1 when a monitor saw a violation.
 
     Examples: `stopline hil cabinet --example --port 1502`, then `mbpoll -m tcp -p 1502 -0 -t 3 -r 0 -c 20 -1
-    127.0.0.1`; `stopline hil cabinet --scenario arterial --window demo --rate 5 --out runs/street`
+    127.0.0.1`; `stopline hil cabinet --example --protocol ntcip --port 1161`, then `snmpwalk -v2c -c public
+    127.0.0.1:1161 1.3.6.1.4.1.1206`; `stopline hil cabinet --scenario arterial --window demo --protocol mixed
+    --rate 5 --out runs/street`
     """
     if (plan is not None) + example + (scenario is not None) != 1:
         raise typer.BadParameter("give a plan file, --example, or --scenario NAME")
 
     def announce(rows: list[dict[str, object]]) -> None:
         if not as_json:
-            print_table(rows, title="Cabinets, Modbus TCP, register map 0x0102")
+            print_table(rows, title="Virtual cabinets")
 
     if scenario is None:
         from stopline_hil.running import run_cabinet
 
         chosen = _plan(plan)
         result: dict[str, Any] = asyncio.run(
-            run_cabinet(chosen, host=host, port=port, seconds=seconds, out=out, announce=announce)
+            run_cabinet(
+                chosen,
+                host=host,
+                port=port,
+                protocol=(protocol or ["modbus"])[-1],
+                seconds=seconds,
+                out=out,
+                announce=announce,
+            )
         )
     else:
         from stopline_hil.running import report_to_table, run_street
@@ -83,7 +103,15 @@ def command(
 
         where = _scenario(scenario, window, begin, end)
         extra = [where.emergency.file] if emergency and where.emergency else []
-        street = Street(where, seed=seed, rate=rate, host=host, port=port, extra_files=extra)
+        street = Street(
+            where,
+            seed=seed,
+            rate=rate,
+            host=host,
+            port=port,
+            extra_files=extra,
+            protocols=protocol or (),
+        )
         running = run_street(street, wait=wait, linger=linger, out=out, announce=announce)
         result = report_to_table(asyncio.run(running))
     if as_json:
