@@ -46,6 +46,8 @@ class PlcCabinet:
     street. The clock's time is absolute, so cabinets on one clock keep their offsets.
     """
 
+    protocol = "modbus"
+
     def __init__(
         self,
         plan: SignalPlan,
@@ -127,6 +129,11 @@ class PlcCabinet:
     def violations(self) -> list[Violation]:
         """What the conflict monitor has against the lamps."""
         return self.monitor.violations
+
+    @property
+    def released(self) -> bool:
+        """Whether nobody holds the lease."""
+        return self.core.lease is None
 
     def reset_monitor(self) -> None:
         """A technician clears the monitor; the cabinet starts up all red."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stopline_hil.clock import RunningClock
-from stopline_hil.modbus_plc import PlcCabinet
+from stopline_hil.fitting import VirtualCabinet, cabinet_for
+from stopline_hil.ntcip import NtcipCabinet
+from stopline_hil.ntcip.hires import COLUMNS
 from stopline_hil.site_files import Post, write_site
 from stopline_hil.street import Street, StreetReport
 from stopline_signals.plan import SignalPlan
@@ -26,24 +29,31 @@ async def run_cabinet(
     *,
     host: str,
     port: int,
+    protocol: str = "modbus",
     seconds: float | None = None,
     out: Path | None = None,
     announce: Announce | None = None,
 ) -> dict[str, Any]:
     """One virtual cabinet on the wall clock until Ctrl-C, SIGTERM or its time is over; what it counted."""
-    async with PlcCabinet(plan, RunningClock(), host=host, port=port) as cabinet:
+    cabinet = cabinet_for(protocol, plan, RunningClock(), host=host, port=port)
+    await cabinet.start()
+    try:
         _publish([cabinet], out, 1.0, announce)
         ticking = asyncio.create_task(cabinet.run())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await _told_to_stop()
         ticking.cancel()
-        return {
-            "junction": plan.junction,
-            "plans_accepted": cabinet.plans_accepted,
-            "violations": cabinet.monitor.total,
-            "first_violations": [str(violation) for violation in cabinet.violations[:20]],
-        }
+    finally:
+        await cabinet.stop()
+    if out is not None:
+        write_events(out, [cabinet])
+    return {
+        "junction": plan.junction,
+        "plans_accepted": cabinet.plans_accepted,
+        "violations": cabinet.monitor.total,
+        "first_violations": [str(violation) for violation in cabinet.violations[:20]],
+    }
 
 
 async def run_street(
@@ -60,7 +70,7 @@ async def run_street(
     until every lease was given back; both at most so many wall-clock seconds.
 
     With `out`, `site.toml` is there once all ports are open (`cabinets.json` is written last), and
-    `street.json` holds the report at the end.
+    `street.json` holds the report at the end, and `events.csv` the high-resolution events of NTCIP cabinets.
     """
     async with street:
         _publish(list(street.cabinets.values()), out, street.rate or 1.0, announce)
@@ -69,6 +79,7 @@ async def run_street(
         report = await street.run()
         if out is not None:
             _write(out / "street.json", report_to_table(report))
+            write_events(out, list(street.cabinets.values()))
         if linger:
             await street.wait_for_release(linger)
     return report
@@ -79,10 +90,24 @@ def report_to_table(report: StreetReport) -> dict[str, Any]:
     return {**asdict(report), "violations": report.violations}
 
 
-def _publish(cabinets: list[PlcCabinet], out: Path | None, rate: float, announce: Announce | None) -> None:
+def write_events(folder: Path, cabinets: Sequence[VirtualCabinet]) -> None:
+    """Write `events.csv` of all cabinets that keep a log; the device number is the position, from 1."""
+    logs = [(number, c.unit.log) for number, c in enumerate(cabinets, start=1) if isinstance(c, NtcipCabinet)]
+    if logs:
+        with (folder / "events.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for number, log in logs:
+                writer.writerows(log.rows(number))
+
+
+def _publish(
+    cabinets: Sequence[VirtualCabinet], out: Path | None, rate: float, announce: Announce | None
+) -> None:
     rows: list[dict[str, object]] = [
         {
             "junction": cabinet.plan.junction,
+            "protocol": cabinet.protocol,
             "address": f"{cabinet.host}:{cabinet.port}",
             "groups": len(cabinet.plan.groups),
             "stages": len(cabinet.plan.stages),
@@ -92,7 +117,9 @@ def _publish(cabinets: list[PlcCabinet], out: Path | None, rate: float, announce
         for cabinet in cabinets
     ]
     if out is not None:
-        posts = [Post(cabinet.plan, cabinet.host, cabinet.port) for cabinet in cabinets]
+        posts = [
+            Post(cabinet.plan, cabinet.host, cabinet.port, driver=cabinet.protocol) for cabinet in cabinets
+        ]
         write_site(out, posts, clock_rate=rate)
         _write(out / "cabinets.json", rows)
     if announce is not None:

@@ -13,12 +13,13 @@ from stopline_signals.table import plan_to_table
 
 
 class Post(NamedTuple):
-    """One cabinet to control: its plan and where it listens."""
+    """One cabinet to control: its plan, where it listens, and the driver for it."""
 
     plan: SignalPlan
     host: str
     port: int
     device_id: int = 1
+    driver: str = "modbus"
 
 
 def write_site(
@@ -29,7 +30,7 @@ def write_site(
     listen: str = "127.0.0.1:0",
     bundle: str = "shipped",
 ) -> Path:
-    """Write `site.toml` and `plans/*.toml` for Modbus cabinets; returns the site file's path.
+    """Write `site.toml` and `plans/*.toml` for virtual cabinets; returns the site file's path.
 
     `bundle` is the policy: "shipped", "none", or a path.
     """
@@ -49,7 +50,9 @@ def write_site(
         file = f"plans/{number:03d}_{name}.toml"
         (folder / file).write_text(plan_to_toml(post.plan), encoding="utf-8")
         address = f"[{post.host}]:{post.port}" if ":" in post.host else f"{post.host}:{post.port}"
-        cabinet = {"driver": "modbus", "address": address, "device_id": post.device_id}
+        cabinet: dict[str, object] = {"driver": post.driver, "address": address}
+        if post.driver == "modbus":
+            cabinet["device_id"] = post.device_id
         lines += ["", "[[junction]]", f"id = {_inline(post.plan.junction)}", f"plan = {_inline(file)}"]
         lines.append(f"cabinet = {_inline(cabinet)}")
     path = folder / "site.toml"

@@ -21,8 +21,8 @@ from stopline_envs.scenario import Scenario
 from stopline_envs.sensing import Sensors
 from stopline_envs.simulation import SumoSimulation, libsumo_module
 from stopline_hil.clock import StreetClock
+from stopline_hil.fitting import VirtualCabinet, cabinet_for, protocols_of
 from stopline_hil.lamp_board import LampBoard
-from stopline_hil.modbus_plc import PlcCabinet
 from stopline_hil.pacing import Lateness, Pacer
 from stopline_mmu import Violation
 from stopline_signals.plan import SignalPlan
@@ -62,7 +62,8 @@ class Street:
     """One scenario in SUMO with a virtual cabinet at every signal; `async with` opens and closes the ports.
 
     `port` 0 takes free ones, else cabinets count up from it. `extra_files` are SUMO route files beside the
-    scenario's own. `watchers` are called once every simulated second, before it is run.
+    scenario's own. `watchers` are called once every simulated second, before it is run. `protocols` says what
+    all or some junctions speak (see `fitting.protocols_of`).
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Street:
         port: int = 0,
         extra_files: Sequence[Path] = (),
         watchers: Sequence[Watcher] = (),
+        protocols: Sequence[str] = (),
     ) -> None:
         self.scenario = scenario
         self.seed = seed
@@ -82,9 +84,15 @@ class Street:
         self.now = scenario.begin
         self._plan_set = plans_of(scenario)
         self._clock = StreetClock(rate=rate or 1e9, start=scenario.begin)
-        self.cabinets = {
-            name: PlcCabinet(
-                plan.rounded_up(STEP), self._clock, host=host, port=port + number if port else 0, step=STEP
+        spoken = protocols_of(self._plan_set.plans, protocols)
+        self.cabinets: dict[str, VirtualCabinet] = {
+            name: cabinet_for(
+                spoken[name],
+                plan.rounded_up(STEP),
+                self._clock,
+                host=host,
+                port=port + number if port else 0,
+                step=STEP,
             )
             for number, (name, plan) in enumerate(self._plan_set.plans.items())
         }
@@ -117,10 +125,8 @@ class Street:
         return await _until(lambda: all(cabinet.reads for cabinet in self.cabinets.values()), seconds)
 
     async def wait_for_release(self, seconds: float) -> bool:
-        """Keep the ports open until nobody holds a lease, at most so many wall-clock seconds."""
-        return await _until(
-            lambda: all(cabinet.core.lease is None for cabinet in self.cabinets.values()), seconds
-        )
+        """Keep the ports open until nobody controls a cabinet, at most so many wall-clock seconds."""
+        return await _until(lambda: all(cabinet.released for cabinet in self.cabinets.values()), seconds)
 
     async def run(self) -> StreetReport:
         """Run the scenario to its end, whoever controls it."""

@@ -43,6 +43,8 @@ class NtcipCabinet:
         PlanError: the plan's stages cannot be told apart by phases.
     """
 
+    protocol = "ntcip"
+
     def __init__(
         self,
         plan: SignalPlan,

@@ -46,7 +46,7 @@ class Phases:
         self.stages = (*given_stages, *(1 << p - 1 for p in alone), 0)
         """Phases of each stage of `plan`, and none for the engine's all-red stage behind them."""
         self.ring_of = self._ring_numbers()
-        """Phase to ring, from 1; without a ring-barrier plan phases that run together are in different ones."""
+        """Phase to ring, from 1; without a ring-barrier plan, phases run together in different ones."""
         self.turning = frozenset(
             g for g in range(len(plan.groups)) if any(g in s.permissive for s in plan.stages)
         )

@@ -1,0 +1,209 @@
+"""Run the exhaustive search over every small junction: `python -m tests.proofs.exhaustive`.
+
+Three parts, so that the whole stays within minutes on one core:
+
+* `raw`: every request straight to the engine, starts out of all red among them; all graphs on up to four
+  groups, also with a permissive turn, an on-demand crossing, and both; safety and reachability of every
+  stage;
+* `guarded`: engine and guard, every subset of calls at every tick, every request at every tick; graphs on up
+  to three groups with turns and crossings, on four groups without; all of the above and bounded waits;
+* `paced`: engine and guard as the simulator runs them, a decision every one to three ticks; all graphs and
+  variants, calls that last (every subset on up to three groups, all on four); safety and bounded waits.
+
+Intervals are the same for all groups, or mixed: different for every group and pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stopline_signals import Engine, SignalPlan
+from tests.proofs.graphs import Edges, Times, conflict_graphs, crossing, mixed, orbits, permissive, plain
+from tests.proofs.liveness import longest_waits, stuck
+from tests.proofs.search import Search
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RESULT = Path(__file__).parent / "results" / "exhaustive.json"
+
+EVERY_TIME = tuple(Times(*times) for times in product((1, 2, 3), (1, 2, 3), (0, 1, 2)))
+NINE_TIMES = tuple(time for n, time in enumerate(EVERY_TIME) if n % 3 == (n // 3 + n // 9) % 3)
+FEW_TIMES = (Times(1, 1, 1), Times(2, 1, 1), Times(3, 2, 1))
+
+
+class Job(NamedTuple):
+    """One search: a plan, the calls it meets, and how requests reach the engine."""
+
+    part: str
+    kind: str
+    plan: SignalPlan
+    calls: tuple[int, ...]
+    guarded: bool
+    every: int = 0
+
+
+class Result(NamedTuple):
+    """What one search found; `waits` and `promised` are in ticks, the longest over all groups."""
+
+    states: int
+    edges: int
+    waits: int
+    promised: int
+
+
+class Broken(AssertionError):
+    """A search found a deadlock, or a wait that is longer than promised."""
+
+
+def jobs(part: str) -> Iterator[Job]:
+    """The searches of one part, small ones first."""
+    for count, edges in conflict_graphs(4):
+        for times in (*EVERY_TIME, None):
+            yield from _jobs(part, count, edges, times)
+
+
+def variants(count: int, edges: Edges, times: Times | None) -> Iterator[tuple[str, SignalPlan]]:
+    """The junctions of one graph: plain, a turn, a crossing, both; None stands for mixed intervals."""
+    uniform = times or Times(1, 1, 1)
+    turns = list(orbits(count, edges, [turn for i, j in sorted(edges) for turn in ((i, j), (j, i))]))
+    plans = [("plain", plain(count, edges, uniform))]
+    plans += [("turn", permissive(count, edges, uniform, (turn[0], turn[1]))) for turn in turns]
+    for (walk,) in orbits(count, edges, [(group,) for group in range(count)]):
+        plans.append(("crossing", crossing(plain(count, edges, uniform), walk)))
+    for turn in turns:
+        for walk in set(range(count)) - set(turn):
+            plan = permissive(count, edges, uniform, (turn[0], turn[1]))
+            plans.append(("turn+crossing", crossing(plan, walk)))
+    for kind, plan in plans:
+        yield kind, plan if times else mixed(plan)
+
+
+def check(job: Job) -> Result:
+    """Run one search and judge it.
+
+    Raises:
+        Unsafe: a state breaks a rule of the street.
+        Broken: a stage cannot be reached any more, or a call can wait longer than promised.
+    """
+    search = Search(job.plan, job.calls, guarded=job.guarded, every=job.every)
+    found = search.run()
+    if not job.every:
+        lost = stuck(job.plan, found)
+        if lost:
+            raise Broken(f"{job.plan.junction} {job.kind}: {lost[0]}")
+    promised = max(promises(job.plan, job.every))
+    if not job.guarded:
+        return Result(len(found.nodes), len(found.sources), 0, promised)
+    waits = longest_waits(job.plan, found, job.every)
+    for group, (wait, promise) in enumerate(zip(waits, promises(job.plan, job.every), strict=True)):
+        if wait is None or wait > promise:
+            raise Broken(f"{job}: group {group} can wait {wait} ticks, promised are {promise}")
+    return Result(len(found.nodes), len(found.sources), max(wait or 0 for wait in waits), promised)
+
+
+def promises(plan: SignalPlan, every: int = 0) -> list[int]:
+    """Per group the longest wait the guard promises, whatever is asked.
+
+    Once a call is over its limit nobody can be served twice before it: who was served is less overdue. So at
+    most every group goes first, each for a minimum and a transition, after the transition that may be
+    running; where decisions are `every` so many ticks apart, each of them may come that much later.
+    """
+    engine = Engine(plan)
+    stages = range(len(plan.stages) + 1)
+    way = max(engine.worst_transition(a, b) for a in stages for b in stages)
+    turn = max(group.minimum for group in plan.groups) + way + every
+    return [limit + way + every + len(plan.groups) * turn for limit in engine.limits]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all parts, or a sample of them, print the counts per graph and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", type=Path, help="write the result here, e.g. tests/proofs/results/exhaustive.json"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="only N searches, drawn with --seed")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    began = time.process_time()
+    rows: list[dict[str, Any]] = []
+    for part in ("raw", "guarded", "paced"):
+        chosen = list(jobs(part)) if options.sample is None else sample(part, options.sample, options.seed)
+        rows += _run(part, chosen)
+    total = {key: sum(row[key] for row in rows) for key in ("searches", "states", "edges")}
+    seconds = round(time.process_time() - began, 1)
+    print(f"all: {total['searches']} searches, {total['states']} states, {total['edges']} edges, {seconds} s")
+    if options.out:
+        result = {"commit": commit(), "python": platform.python_version(), "cpu_seconds": seconds, **total}
+        options.out.parent.mkdir(exist_ok=True)
+        options.out.write_text(json.dumps({**result, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def sample(part: str, count: int, seed: int) -> list[Job]:
+    """Some of the searches of a part, none of the large ones."""
+    small = [job for job in jobs(part) if len(job.plan.groups) < 4 or job.every or not job.guarded]
+    return random.Random(seed).sample(small, min(count, len(small)))
+
+
+def commit() -> str:
+    """The commit of the working tree, marked when the rule book or the proof differs from it."""
+    head = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--", "signals", "tests/proofs/*.py")
+    return f"{head} with changes" if changed else head
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _jobs(part: str, count: int, edges: Edges, times: Times | None) -> Iterator[Job]:
+    everybody = (1 << count) - 1
+    subsets = tuple(range(everybody + 1))
+    if part == "raw" and (count < 4 or times is None or times in NINE_TIMES):
+        for kind, plan in variants(count, edges, times):
+            walks = sum(1 << g for g, group in enumerate(plan.groups) if group.on_demand)
+            yield Job(part, kind, plan, tuple(sorted({calls & walks for calls in subsets})), False)
+    elif part == "guarded" and count < 4 and (times is None or times in FEW_TIMES):
+        for kind, plan in variants(count, edges, times):
+            yield Job(part, kind, plan, subsets, True)
+    elif part == "guarded" and times == FEW_TIMES[0]:
+        yield Job(part, "plain", plain(count, edges, times), subsets, True)
+    elif part == "paced" and (times is None or times in FEW_TIMES):
+        for kind, plan in variants(count, edges, times):
+            for calls, every in product(subsets[1:] if count < 4 else (everybody,), (1, 2, 3)):
+                yield Job(part, kind, plan, (calls,), True, every)
+
+
+def _run(part: str, chosen: Iterable[Job]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for job in chosen:
+        result = check(job)
+        start = {"part": part, "graph": job.plan.junction, "searches": 0, "states": 0, "edges": 0, "waits": 0}
+        row = rows.setdefault(job.plan.junction, {**start, "promised": 0})
+        row["searches"] += 1
+        row["states"] += result.states
+        row["edges"] += result.edges
+        if result.waits > row["waits"]:
+            row["waits"], row["promised"] = result.waits, result.promised
+    for row in rows.values():
+        print(
+            "{part:8} {graph:15} {searches:5} searches {states:8} states {edges:9} edges, "
+            "longest wait {waits} of {promised} ticks".format(**row),
+            flush=True,
+        )
+    return list(rows.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
