@@ -260,8 +260,16 @@ async def test_a_database_that_no_longer_fits_ends_control(bench: Bench) -> None
     bench.cabinet.table[(1, 3, 6, 1, 4, 1, 1206, 4, 2, 1, 1, 2, 1, 8, 4)] = lambda: 20
     bench.cabinet.values["globalSetIDParameter"] += 1
     await bench.pause(11)
-    with pytest.raises(WrongCabinet, match="phase 4 yellow is 2 s in the cabinet, 3 s in the plan"):
-        await cabinet.read()
+    for _ in range(2):
+        with pytest.raises(WrongCabinet, match="phase 4 yellow is 2 s in the cabinet, 3 s in the plan"):
+            await cabinet.read()
+    with pytest.raises(WrongCabinet):
+        await cabinet.heartbeat()
+    assert bench.masks() == {}
+    with pytest.raises(WrongCabinet):
+        await cabinet.connect(lease=False)
+    bench.cabinet.table[(1, 3, 6, 1, 4, 1, 1206, 4, 2, 1, 1, 2, 1, 8, 4)] = lambda: 30
+    await cabinet.connect(lease=False)
 
 
 async def test_a_plan_with_phases_the_cabinet_lacks_is_refused(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,11 @@ async def test_a_device_is_found_without_knowing_how_it_speaks() -> None:
     assert (found.device.profile.name, found.device.description) == ("generic", "Foreign controller")
     assert (found.max_phases, found.backup_time) == (8, 12)
     agent.close()
+
+
+def test_scalars_at_another_instance_are_renamed() -> None:
+    profile = replace(PROFILES["generic"], scalar_suffix={"systemPatternControl": 1})
+    assert profile.renamed == {scalar("systemPatternControl"): (*scalar("systemPatternControl")[:-1], 1)}
 
 
 async def test_nobody_there_lists_what_was_tried() -> None:

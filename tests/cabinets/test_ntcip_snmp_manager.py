@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from stopline_cabinets.errors import CabinetOffline
+from stopline_cabinets.ntcip.dialing import RenamingPeer
 from stopline_cabinets.snmp.codec import (
     ErrorStatus,
     Message,
@@ -180,6 +181,16 @@ async def test_a_repeated_set_carries_what_is_wanted_then(agent: Agent, manager:
     assert sends == 2
     assert [message.bindings[0].value for message in agent.heard] == [17, 34]
     assert agent.values[OBJECTS[0]] == 34
+
+
+async def test_objects_a_device_has_elsewhere_are_read_and_set_there(agent: Agent, manager: Manager) -> None:
+    known, absent, there = (1, 3, 6, 1), (1, 3, 6, 2), OBJECTS[7]
+    peer = RenamingPeer(peer_of(agent, manager), {known: there})
+    assert await peer.get([known, OBJECTS[1]]) == {known: 7, OBJECTS[1]: 1}
+    assert await peer.get_available([known, absent]) == {known: 7}
+    await peer.set(lambda: [integer(known, 70)])
+    assert agent.values[there] == 70
+    assert (peer.name, peer.max_varbinds) == (f"127.0.0.1:{agent.port}", 20)
 
 
 async def test_one_set_at_a_time(agent: Agent, manager: Manager) -> None:

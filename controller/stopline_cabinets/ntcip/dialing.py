@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stopline_cabinets.errors import CabinetOffline
@@ -30,8 +30,8 @@ class Address:
     port: int | None = None
     profile: str = AUTO
     version: Version | None = None
-    read_community: str | None = None
-    write_community: str | None = None
+    read_community: str | None = field(default=None, repr=False)
+    write_community: str | None = field(default=None, repr=False)
     max_varbinds: int | None = None
     timeout_s: float | None = None
     user: UserAccess | None = None
@@ -102,7 +102,11 @@ class RenamingPeer:
         self._peer = peer
         self._there = renamed
         self._here = {there: here for here, there in renamed.items()}
-        self.max_varbinds = peer.max_varbinds
+
+    @property
+    def max_varbinds(self) -> int:
+        """Objects per message."""
+        return self._peer.max_varbinds
 
     @property
     def name(self) -> str:

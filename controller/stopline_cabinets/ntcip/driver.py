@@ -134,6 +134,10 @@ class NtcipCabinet:
         holder = self._beat()
         if self._lost or not self._is_ours(holder):
             raise await self._loss(holder)
+        if self.session.mismatch is not None:
+            self._forget_wishes()
+            await self._keeper.keep(self._desired, alive=False)
+            raise self.session.mismatch
         now, sight = self._clock.now(), self._sight()
         self._ledger.watch(now, NO_STAGE if sight.in_transition else sight.stage)
         if self._objection:
@@ -183,8 +187,8 @@ class NtcipCabinet:
         walking = self._groups.phases_of((1 << len(self._groups.plan.groups)) - 1).peds
         if wrong := pattern.problems(timing, found.times, found.rings, walking):
             raise CabinetRefused(f"{self._name}: pattern {timing.pattern} refused: {'; '.join(wrong)}")
-        self.session.ours = True
         await pattern.load(self.session.peer, timing)
+        await self.session.adopt()
 
     # --- looking ---
 

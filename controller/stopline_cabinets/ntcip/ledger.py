@@ -7,6 +7,7 @@ import zlib
 from dataclasses import astuple
 from typing import NamedTuple
 
+from stopline_cabinets.reference import MAX_INTERVAL, MAX_OFFSET, MAX_TTL
 from stopline_cabinets.words import (
     FREE_PATTERN,
     NO_STAGE,
@@ -18,10 +19,6 @@ from stopline_cabinets.words import (
     stage_minimum,
 )
 from stopline_signals.plan import SignalPlan
-
-MAX_TTL = 3_000
-MAX_OFFSET = 6_000
-MAX_INTERVAL = 36_000
 
 CAN = Can.FLASH | Can.PATTERN | Can.CALL | Can.OMIT
 """What any NTCIP cabinet can be asked for beyond stages; there is no object for all red."""

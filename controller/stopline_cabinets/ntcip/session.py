@@ -56,8 +56,8 @@ class Session:
         self.device: Device | None = None
         self.database_changes = 0
         """Times somebody else changed the cabinet's database since it was reached."""
-        self.ours = False
-        """Whether the next change of the database is our own."""
+        self.mismatch: WrongCabinet | None = None
+        """Why it is no longer what the plan is for; stays until it is reached anew."""
         self._name = name
         self._dial = dial
         self._groups = groups
@@ -112,10 +112,13 @@ class Session:
             _log.info("ntcip_device", cabinet=self._name, device=self.device.description)
         self.device.peer.forget()
         self.database_changes = 0
+        self.mismatch = None
         await self._learn()
 
     async def see(self, *, everything: bool = False) -> News:
         """Look at it; a database changed by hand is read and checked again, WrongCabinet when it differs."""
+        if self.mismatch is not None:
+            raise self.mismatch
         watcher = self.watcher
         await watcher.look(everything=everything)
         if watcher.unit_looks == self._looks:
@@ -126,6 +129,10 @@ class Session:
         if watcher.unit.set_id != self.configuration.set_id:
             await self._database_changed()
         return News(unit=True, restarted=restarted)
+
+    async def adopt(self) -> None:
+        """Read the database anew after a change of our own."""
+        await self._learn()
 
     async def enable_push(self) -> None:
         """Ask the device to push its signal state, where its profile knows how; polling is the fallback."""
@@ -143,10 +150,8 @@ class Session:
         self.device = self._seen = None
 
     async def _database_changed(self) -> None:
-        if not self.ours:
-            self.database_changes += 1
-            _log.warning("ntcip_database_changed", cabinet=self._name, changes=self.database_changes)
-        self.ours = False
+        self.database_changes += 1
+        _log.warning("ntcip_database_changed", cabinet=self._name, changes=self.database_changes)
         await self._learn()
 
     async def _learn(self) -> None:
@@ -155,10 +160,11 @@ class Session:
         found = await read_configuration(self.peer, self._groups)
         unlike = differences(self._groups, found)
         if serious := [difference.text for difference in unlike if difference.serious]:
-            raise WrongCabinet(
+            self.mismatch = WrongCabinet(
                 f"{self._name}: is not what the signal plan says: {'; '.join(serious)}; "
                 "change the cabinet's database or the plan"
             )
+            raise self.mismatch
         if unlike and (before is None or before.set_id != found.set_id):
             _log.warning("ntcip_differs", cabinet=self._name, found=[entry.text for entry in unlike])
         board = Board(self._groups, self._feeds, found)

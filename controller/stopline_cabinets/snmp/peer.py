@@ -10,7 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
@@ -30,8 +30,10 @@ LEAST_TIMEOUT_S = 0.25
 class Peer(Protocol):
     """A device that can be read and set; every method raises CabinetError or a kind of it."""
 
-    max_varbinds: int
-    """Objects per message; goes down when the device says that an answer is too big."""
+    @property
+    def max_varbinds(self) -> int:
+        """Objects per message; goes down when the device says that an answer is too big."""
+        ...
 
     @property
     def name(self) -> str:
@@ -69,8 +71,8 @@ class Access:
     host: str
     port: int = 161
     version: int = 0
-    read_community: str = "public"
-    write_community: str = "administrator"
+    read_community: str = field(default="public", repr=False)
+    write_community: str = field(default="administrator", repr=False)
     timeout: float = 1.0
     retries: int = 1
     min_interval: float = 0.0
