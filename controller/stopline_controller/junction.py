@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stopline_cabinets.words import OWN_PATTERN, CabinetState, Kind, Mode
 from stopline_controller.approach import Now
 from stopline_controller.arbiter import Arbiter, Ruling
+from stopline_controller.foresight import changes_to_come
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
 from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
 from stopline_signals.detectors import calls_from, groups_without_sensor
@@ -70,16 +71,18 @@ class JunctionControl:
         if previous and seen.time < previous.now:
             previous = None
             self.forget()
+        calls = calls_from(self.plan, seen.readings) | self._unwatched | self.wishes.calls
         state = self.engine.observed(
             seen.time,
             seen.stage,
             seen.aspects,
             previous=previous,
             in_transition=seen.in_transition,
-            calls=calls_from(self.plan, seen.readings) | self._unwatched | self.wishes.calls,
+            calls=calls,
         )
         if seen.in_transition:
             state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
+            state = state._replace(pending=changes_to_come(self.engine, previous, state, calls))
         else:
             state = self._dated(state, seen, previous)
         self.now = Now(self.engine, state, seen.readings)
@@ -143,7 +146,7 @@ class JunctionControl:
         winner, state = ruling.winner, self.now.state
         calls, omits = self.wishes.carried(seen.can)
         if winner.source in CABINET_DECIDES:
-            stay = Order(state.stage, Kind.PATTERN, OWN_PATTERN, calls, omits)
+            stay = Order(KEEP, Kind.PATTERN, OWN_PATTERN, calls, omits)
             if winner.source is Source.LOCAL and calls | omits:
                 # The cabinet decides, with what operators want of single groups.
                 action = self._action(stay, winner, state.now, fresh)
@@ -216,8 +219,9 @@ class JunctionControl:
 
 def _order(winner: Proposal, verdict: Verdict) -> Order:
     """What to ask for: another kind of plan only once the guard lets it begin, before that its stage."""
-    begins = winner.kind is Kind.PATTERN or verdict.stage == winner.stage
-    return Order(verdict.stage, winner.kind, winner.pattern) if begins else Order(verdict.stage)
+    if winner.kind is Kind.PATTERN:
+        return Order(KEEP, winner.kind, winner.pattern)
+    return Order(verdict.stage, winner.kind if verdict.stage == winner.stage else Kind.STAGES)
 
 
 def _cabinets_own(seen: CabinetState) -> Iterable[Proposal]:

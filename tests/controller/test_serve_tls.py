@@ -128,7 +128,12 @@ def test_a_lease_is_its_holders_alone_and_a_higher_role_takes_over(
     assert "kim's" in desks["lee"].Override(hold).reason
     with pytest.raises(grpc.RpcError, match="held by kim"):
         desks["lee"].AcquireLease(request)
-    until(lambda: desks["kim"].Override(hold).status != override_pb2.OVERRIDE_STATUS_REJECTED, 5, "held")
+
+    def held() -> bool:
+        hold.sequence += 1
+        return desks["kim"].Override(hold).status != override_pb2.OVERRIDE_STATUS_REJECTED
+
+    until(held, 5, "held once the cabinet was read")
     replayed = desks["kim"].Override(hold)
     assert replayed.status == override_pb2.OVERRIDE_STATUS_REJECTED and "replay" in replayed.reason
     hold.sequence = 0
