@@ -31,6 +31,9 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("audit show", "stopline_cli.audit_show", "Read the audit log: who decided what, and why."),
+    Row("audit verify", "stopline_cli.audit_verify", "Recompute the hash chain of an audit log."),
+    Row("events export", "stopline_cli.events_export", "Write high-resolution events for signal measures."),
     Row("certs dev", "stopline_cli.certs_dev", "Make a local authority and certificates by role."),
     Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
     Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
@@ -38,8 +41,10 @@ COMMANDS: tuple[Row, ...] = (
 )
 
 GROUPS = {
+    "audit": "The audit log of a controller.",
     "bundle": "Policy bundles: check what the kerb would run.",
     "certs": "Certificates: who may do what at a controller.",
+    "events": "The high-resolution event log of a controller.",
     "hil": "Hardware in the loop: virtual cabinets and their street.",
     "network": "Road networks: see the signal plans read from them.",
 }

@@ -98,7 +98,9 @@ def command(
         if verb is Verb.LIST:
             print_table([_lease_row(lease) for lease in centre.leases(junction)], as_json=as_json)
         elif verb is Verb.CONFIRM:
-            _show(centre.confirm(junction, operator), as_json)
+            answer = centre.confirm(junction, operator)
+            _show(answer, as_json)
+            _fail_if_rejected(answer)
         elif verb is Verb.PREVIEW:
             _show(centre.preview(junction, centre.stage_index(junction, next(iter(names), None))), as_json)
         elif verb is Verb.RELEASE:
@@ -110,8 +112,7 @@ def command(
             _show(answer, as_json)
             if dry_run or answer["status"] == "REJECTED":
                 centre.release(lease)
-            if answer["status"] == "REJECTED":
-                raise typer.Exit(1)
+            _fail_if_rejected(answer)
             if wait and not dry_run:
                 _stay(centre, lease, seconds)
 
@@ -172,6 +173,11 @@ def _lease_row(lease: override_pb2.Lease) -> dict[str, object]:
         "remaining_s": lease.remaining_s,
         "reason": lease.reason,
     }
+
+
+def _fail_if_rejected(answer: dict[str, object]) -> None:
+    if answer["status"] == "REJECTED":
+        raise typer.Exit(1)
 
 
 def _stay(centre: Centre, lease: override_pb2.Lease, seconds: float) -> None:

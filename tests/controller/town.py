@@ -31,6 +31,8 @@ PLAN = replace(crossroads(), junction="A")
 MAIN, LEFT, SIDE = range(3)
 MAIN_GROUP, LEFT_GROUP, SIDE_GROUP, ALONG, ACROSS = range(5)
 CLIENT_ID = 7
+BEGAN_US = 1_760_000_400_000_000
+"""Wall clock at the start, microseconds since 1970 UTC: a full quarter of an hour."""
 TTL_S = 15.0
 
 Chooser = Callable[[int, int], int]
@@ -102,6 +104,10 @@ class Town:
         return self.hub.latest["A"]
 
     @property
+    def wall(self) -> int:
+        return BEGAN_US + round(self.clock.at * 1e6)
+
+    @property
     def source(self) -> Source:
         return self.state.ruling.winner.source
 
@@ -153,7 +159,7 @@ class Town:
         await self.link.beat()
         seen = await self.link.read()
         if seen is None:
-            self.hub.publish([self.runtime.snapshot(None, None, self.clock.tenths(), 0, ())])
+            self.hub.publish([self.runtime.snapshot(None, None, self.clock.tenths(), self.wall, ())])
             return
         self.control.wishes = self.book.wishes("A", self.clock.at, seen.aspects)
         self.control.observe(seen)
@@ -173,7 +179,7 @@ class Town:
             asked = await self.link.ask(step.order)
             if not asked.accepted:
                 self.refused.append(asked.problem)
-        self.hub.publish([self.runtime.snapshot(seen, step, self.clock.tenths(), 0, ())])
+        self.hub.publish([self.runtime.snapshot(seen, step, self.clock.tenths(), self.wall, ())])
 
     def _look(self, now: int, aspects: tuple[int, ...]) -> None:
         lamps = tuple(Lamp.FLASH if aspect == DARK else Lamp(aspect) for aspect in aspects)
