@@ -25,7 +25,7 @@ from stopline_hil.ntcip.tables import constants, controls, parameters
 from stopline_hil.ntcip.unit import FLASHING, Unit
 from stopline_mmu import Lamp, Monitor, Violation
 from stopline_signals.detectors import DetectorReading
-from stopline_signals.plan import SignalPlan
+from stopline_signals.plan import Aspect, SignalPlan
 
 PUSH_ENABLE: Oid = (1, 3, 6, 1, 4, 1, 1206, 3, 5, 2, 9, 44, 1, 0)
 """The object with which one vendor's controllers are told to push (0 off, 2, 6); others copied it."""
@@ -209,5 +209,7 @@ class NtcipCabinet:
 
 
 def _lamps(aspects: tuple[int, ...]) -> tuple[Lamp, ...]:
-    shown = {FLASHING: Lamp.FLASH, DARK: Lamp.DARK}
-    return tuple(shown[aspect] if aspect < 0 else Lamp(aspect) for aspect in aspects)
+    return tuple(_LAMPS[aspect] for aspect in aspects)
+
+
+_LAMPS = {FLASHING: Lamp.FLASH, DARK: Lamp.DARK} | {int(aspect): Lamp(int(aspect)) for aspect in Aspect}

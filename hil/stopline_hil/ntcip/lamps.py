@@ -47,10 +47,15 @@ class PhaseLamps:
         self._walking = mask(p for p in phases.numbers if not phases.vehicles[p])
         self._was_green = [False] * len(phases.phase_of)
         self._clear_until: dict[int, int] = {}
+        self._seen: tuple[tuple[int, ...], int, bool] | None = None
 
     def observe(self, now: int, state: EngineState, red_clear: dict[int, int]) -> Shown:
         """Take in what all groups show at `now`; `red_clear` is per phase (tenths)."""
         aspects = state.aspects
+        seen = (aspects, state.stage, state.in_transition)
+        if seen == self._seen and not self.shown.clearing:
+            return self.shown
+        self._seen = seen
         colours = [self._colour(group, aspect) for group, aspect in enumerate(aspects)]
         before = self.shown
         phases = self._phases

@@ -46,11 +46,14 @@ class Preempts:
     def restart(self, now: int) -> None:
         """None is active."""
         self._memory = self._control.start(now)
+        self._quiet = True
         self.active = None
 
     def tick(self, now: int, state: EngineState, remote: int) -> int | None:
         """Follow the inputs; the stage asked for, None when no preempt has a say."""
         called = self.inputs | remote
+        if self._quiet and not called and not self._called:
+            return None
         for number in range(len(self._plan.preempts)):
             if (called ^ self._called) >> number & 1:
                 code = Code.PREEMPT_CALL_ON if called >> number & 1 else Code.PREEMPT_CALL_OFF
@@ -59,6 +62,7 @@ class Preempts:
         before = self._memory.status
         decision = self._control.decide(self._memory, state, called)
         self._memory, self.active = decision.memory, decision.active
+        self._quiet = all(status is PreemptStatus.NOT_ACTIVE for status in self._memory.status)
         for number, (old, new) in enumerate(zip(before, self._memory.status, strict=True), start=1):
             if new is not old and new in _EVENTS:
                 self._log.add(now, _EVENTS[new], number)

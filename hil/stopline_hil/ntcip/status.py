@@ -13,7 +13,7 @@ from stopline_hil.ntcip.mib import Entry, fixed, octets
 from stopline_hil.ntcip.sensors import OPEN_LOOP, Input
 from stopline_hil.ntcip.size import ACTIONS, FUNCTIONS
 from stopline_hil.ntcip.tables import tag_of
-from stopline_hil.ntcip.unit import FlashStatus, Unit
+from stopline_hil.ntcip.unit import Unit
 from stopline_signals.plan import Aspect
 
 MAKE, MODEL, VERSION = "Stopline", "virtual ASC", "1202 v02"
@@ -128,9 +128,7 @@ def _byte(unit: Unit, name: str, read: Mask, group: int, *, lamp: bool = False) 
     shift = 8 * (group - 1)
 
     def value() -> int:
-        if lamp and (unit.flash_status is not FlashStatus.NOT_FLASH or not unit.power):
-            return 0
-        return read() >> shift & 0xFF
+        return read() >> shift & 0xFF if unit.lit or not lamp else 0
 
     return _of(name, value, group)
 

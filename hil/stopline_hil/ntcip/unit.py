@@ -114,11 +114,9 @@ class Unit:
     @property
     def aspects(self) -> tuple[int, ...]:
         """What each group shows: an Aspect, FLASHING or DARK."""
-        if not self.power:
-            return (DARK,) * len(self.phases.phase_of)
-        if self.flash_status is not FlashStatus.NOT_FLASH:
-            return (FLASHING,) * len(self.phases.phase_of)
-        return self.state.aspects
+        if self.lit:
+            return self.state.aspects
+        return (FLASHING if self.power else DARK,) * len(self.phases.phase_of)
 
     @property
     def flash_status(self) -> FlashStatus:
@@ -130,6 +128,12 @@ class Unit:
         if self._flash is FlashPhase.FLASHING:
             return FlashStatus.LOCAL_MANUAL if self.panel_flash else FlashStatus.AUTOMATIC
         return FlashStatus.NOT_FLASH
+
+    @property
+    def lit(self) -> bool:
+        """Whether the lamps show the phases: powered, and not flashing."""
+        steady = self._flash is not FlashPhase.FLASHING and self._flash_until is None
+        return steady and self.power and not self.tripped
 
     @property
     def control_status(self) -> ControlStatus:
