@@ -1,4 +1,4 @@
-"""A virtual NTCIP cabinet on a clock the test moves, talked to in bytes by object numbers written out here."""
+"""A virtual NTCIP cabinet on a clock the test moves, talked to in bytes by numbers written out here."""
 
 from __future__ import annotations
 
@@ -44,11 +44,20 @@ def bits(*numbers: int) -> int:
     return sum(1 << number - 1 for number in numbers)
 
 
-def nema_plan(pattern: Pattern | None = None, **changes: int) -> SignalPlan:
-    """Eight phases, pedestrians with 2, 4, 6 and 8, every approach watched; times in tenths."""
-    times = {"min_green": 50, "max_green": 300, "passage": 30, "yellow": 35, "red": 15} | changes
+def nema_plan(pattern: Pattern | None = None, *, arrows: bool = False) -> SignalPlan:
+    """Eight phases, pedestrians with 2, 4, 6 and 8, every approach watched; `arrows` flash for the lefts."""
     phases = [
-        Phase(number=n, walk=70 if n % 2 == 0 else 0, ped_clear=100 if n % 2 == 0 else 0, **times)
+        Phase(
+            number=n,
+            min_green=50,
+            max_green=300,
+            passage=30,
+            yellow=35,
+            red=15,
+            walk=70 if n % 2 == 0 else 0,
+            ped_clear=100 if n % 2 == 0 else 0,
+            permissive_with=(n + 1,) if arrows and n % 2 else (),
+        )
         for n in range(1, 9)
     ]
     plan = dual_ring("Main/1st", phases, pattern=pattern).plan()

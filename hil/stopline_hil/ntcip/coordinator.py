@@ -39,6 +39,7 @@ class Coordinator:
         self._actuation = actuation
         self._log = log
         self._choice: int | None = None
+        self._since = 0
         self._sync: int | None = None
 
     def reload(self) -> None:
@@ -78,7 +79,7 @@ class Coordinator:
         return LOCAL_PATTERN if self._phases.given.program is not None else FREE
 
     def _change(self, now: int, choice: int) -> None:
-        before = self.number
+        before, self._since = self.number, now
         self.pattern, self.runs_program, self.in_step = None, False, False
         self.number = choice
         if choice >= FREE:
@@ -121,10 +122,12 @@ class Coordinator:
         self.pattern, self.free = found, FreeStatus.NOT_FREE
 
     def _watch_step(self, now: int, pattern: Pattern, lamps: PhaseLamps) -> None:
-        """In step once a coordinated phase is green close to where its window begins."""
+        """In step once a coordinated phase turned green close to where its window begins, or rests in it."""
         for phase in numbers_in(pattern.coordinated & lamps.shown.greens):
+            held = now - max(self._since, lamps.since[phase]) >= pattern.cycle
+            if lamps.since[phase] < self._since and not held:
+                continue
             late = (pattern.local(lamps.since[phase]) - pattern.begin[phase]) % pattern.cycle
-            held = now - lamps.since[phase] >= pattern.cycle
             in_step = held or late <= IN_STEP_TENTHS or late >= pattern.cycle - pattern.cycle // 4
             if in_step != self.in_step:
                 self.in_step = in_step
