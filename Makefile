@@ -1,6 +1,6 @@
 # Each target makes what it needs from nothing and stops at the first failure.
 #   make demo    install into .venv and run the whole chain once        make bench  run every benchmark
-#   make test    install for development and run the test suite         make prove  run the long proofs
+#   make test    install for development and run the test suite         make prove  run the long proofs (tests/proofs)
 #   make check   ruff, mypy, pyright, imports, generated code, examples          make format  repair style
 
 PYTHON ?= python3
@@ -30,8 +30,8 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m benchmarks $(ARGS)
 
-prove: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --hypothesis-profile prove --timeout 1800 tests/signals tests/mmu tests/cabinets/test_ntcip_fuzz.py $(ARGS)
+prove: $(VENV)/.installed-dev $(VENV)/.system-packages
+	$(BIN)/python -m tests.proofs $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,24 +16,18 @@ Intervals are the same for all groups, or mixed: different for every group and p
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import random
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stopline_signals import Engine, SignalPlan
+from tests.proofs._result import Stopwatch, write_result
 from tests.proofs.graphs import Edges, Times, conflict_graphs, crossing, mixed, orbits, permissive, plain
 from tests.proofs.liveness import longest_waits, stuck
 from tests.proofs.search import Search
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-RESULT = Path(__file__).parent / "results" / "exhaustive.json"
 
 EVERY_TIME = tuple(Times(*times) for times in product((1, 2, 3), (1, 2, 3), (0, 1, 2)))
 NINE_TIMES = tuple(time for n, time in enumerate(EVERY_TIME) if n % 3 == (n // 3 + n // 9) % 3)
@@ -133,18 +127,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="only N searches, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    began = time.process_time()
+    watch = Stopwatch()
     rows: list[dict[str, Any]] = []
     for part in ("raw", "guarded", "paced"):
         chosen = list(jobs(part)) if options.sample is None else sample(part, options.sample, options.seed)
         rows += _run(part, chosen)
     total = {key: sum(row[key] for row in rows) for key in ("searches", "states", "edges")}
-    seconds = round(time.process_time() - began, 1)
-    print(f"all: {total['searches']} searches, {total['states']} states, {total['edges']} edges, {seconds} s")
+    print(
+        f"all: {total['searches']} searches, {total['states']} states, {total['edges']} edges, {watch.cpu} s"
+    )
     if options.out:
-        result = {"commit": commit(), "python": platform.python_version(), "cpu_seconds": seconds, **total}
-        options.out.parent.mkdir(exist_ok=True)
-        options.out.write_text(json.dumps({**result, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        write_result(options.out, "python -m tests.proofs exhaustive", watch, {**total, "rows": rows})
     return 0
 
 
@@ -152,19 +145,6 @@ def sample(part: str, count: int, seed: int) -> list[Job]:
     """Some of the searches of a part, none of the large ones."""
     small = [job for job in jobs(part) if len(job.plan.groups) < 4 or job.every or not job.guarded]
     return random.Random(seed).sample(small, min(count, len(small)))
-
-
-def commit() -> str:
-    """The commit of the working tree, marked when the rule book or the proof differs from it."""
-    head = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--", "signals", "tests/proofs/*.py")
-    return f"{head} with changes" if changed else head
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def _jobs(part: str, count: int, edges: Edges, times: Times | None) -> Iterator[Job]:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from stopline_signals import KEEP, Engine, EngineState, Guard, SignalPlan
 from stopline_signals.transition import PERMISSIVE
-from tests.proofs.street import Street, View
+from tests.proofs.lamp_rules import LampRules, View
 
 NOW = 1000
 """The time every normal form is moved to; late enough for all that is remembered to lie after 0."""
@@ -85,7 +85,7 @@ class Search:
         self.plan = plan
         self.engine = Engine(plan)
         self.guard = Guard(self.engine)
-        self.street = Street(plan)
+        self.rules = LampRules(plan)
         self._calls = tuple(calls)
         self._guarded = guarded
         self._every = every
@@ -106,9 +106,7 @@ class Search:
         found, numbers = Found(), dict[Node, int]()
         for stage in range(len(self.plan.stages)):
             state = self.engine.start(NOW, stage)
-            _number(
-                Node(self.normal(state), self.street.first(state.aspects)), (-1, stage, 0), numbers, found
-            )
+            _number(Node(self.normal(state), self.rules.first(state.aspects)), (-1, stage, 0), numbers, found)
         at = 0
         while at < len(found.nodes):
             if at > most:
@@ -192,7 +190,7 @@ class Search:
         return self.engine.advance(state, KEEP, calls, NOW + self._every).state, view
 
     def _show(self, state: EngineState, view: View, stage: int, calls: int, found: Found, at: int) -> View:
-        view, problems = self.street.step(view, state.aspects)
+        view, problems = self.rules.step(view, state.aspects)
         if problems:
             way = [*found.way_to(at), (stage, calls)]
             raise Unsafe(f"{self.plan.junction}: {problems[0]}; verdicts and calls: {way}\n{self.plan}")

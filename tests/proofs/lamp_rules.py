@@ -26,7 +26,7 @@ class View(NamedTuple):
     ended: tuple[int, ...]
 
 
-class Street:
+class LampRules:
     """Steps views of one plan; `problems` of a step is empty when no rule is broken."""
 
     def __init__(self, plan: SignalPlan) -> None:

@@ -1,0 +1,67 @@
+"""The long proofs, one row each; `python -m tests.proofs` runs them and `make prove` calls that.
+
+To add a proof: write a command that prints its progress, ends with a verdict, and exits 0 only when the
+claim holds; add a row. When the row names a result, the command gets `--out tests/proofs/results/NAME.json`
+and writes its figures there with `write_result`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One long proof.
+
+    Attributes:
+        name: what it is called on the command line, and its result file without the ending.
+        claim: what holds when the command exits with 0.
+        module: the module that is run, and its arguments.
+        result: whether it writes `results/NAME.json`.
+    """
+
+    name: str
+    claim: str
+    module: tuple[str, ...]
+    result: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Where the committed result of this proof is."""
+        return RESULTS / f"{self.name}.json"
+
+    def command(self, *more: str) -> list[str]:
+        """The command line, run from the root of the checkout."""
+        out = ("--out", str(self.path)) if self.result else ()
+        return [sys.executable, "-m", *self.module, *out, *more]
+
+
+def pytest_at_large(*paths: str) -> tuple[str, ...]:
+    """The tests of these paths with the large Hypothesis profile."""
+    return ("pytest", "-q", "--hypothesis-profile", "prove", "--timeout", "3600", *paths)
+
+
+PROOFS: tuple[Proof, ...] = (
+    Proof(
+        "exhaustive",
+        "every junction on up to four groups is safe, live, and serves every call within its bound",
+        ("tests.proofs.exhaustive",),
+        result=True,
+    ),
+    Proof(
+        "properties",
+        "the properties of rule book and monitor hold on thousands of examples each",
+        pytest_at_large("tests/signals", "tests/mmu"),
+    ),
+    Proof(
+        "ntcip-fuzz",
+        "the NTCIP codec and driver survive thousands of malformed answers",
+        pytest_at_large("tests/cabinets/test_ntcip_fuzz.py"),
+    ),
+)
