@@ -18,7 +18,7 @@ help:
 demo: $(VENV)/.installed-sim
 	$(BIN)/stopline demo $(ARGS)
 
-test: $(VENV)/.installed-dev $(VENV)/.system-packages
+test: $(VENV)/.installed-dev $(VENV)/.system-packages $(VENV)/.foreign
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
@@ -34,7 +34,7 @@ prove: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m tests.proofs $(ARGS)
 
 clean:
-	rm -rf $(VENV) dist build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-foreign dist build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,4 +53,9 @@ $(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
 # Foreign clients that our servers must agree with; tests that need them skip where they are missing.
 $(VENV)/.system-packages: scripts/system-packages | $(BIN)/python
 	scripts/system-packages
+	touch $@
+
+# Foreign packages that cannot live beside ours.
+$(VENV)/.foreign: scripts/foreign-environments | $(BIN)/python
+	PYTHON=$(PYTHON) scripts/foreign-environments
 	touch $@

@@ -29,7 +29,7 @@ def test_the_demo_needs_no_torch(root: Path, tmp_path: Path) -> None:
 
 def test_an_installed_environment_is_not_installed_again(root: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    for name in ("bin/python", ".installed-dev", ".installed-sim", ".system-packages"):
+    for name in ("bin/python", ".installed-dev", ".installed-sim", ".system-packages", ".foreign"):
         (tmp_path / name).touch()
     command = ["make", "--dry-run", f"VENV={tmp_path}", "test"]
     planned = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
@@ -38,7 +38,7 @@ def test_an_installed_environment_is_not_installed_again(root: Path, tmp_path: P
 
 
 def test_shell_scripts_parse(root: Path) -> None:
-    for name in ("scripts/system-packages", ".ci/run"):
+    for name in ("scripts/system-packages", "scripts/foreign-environments", ".ci/run"):
         subprocess.run(["sh", "-n", root / name], check=True)
 
 

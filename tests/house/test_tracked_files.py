@@ -60,5 +60,5 @@ def test_every_lint_exception_names_its_rule_and_its_reason(sources: dict[Path, 
 
 
 def test_scripts_can_be_executed(root: Path) -> None:
-    for name in ("scripts/check", "scripts/system-packages", ".ci/run"):
+    for name in ("scripts/check", "scripts/system-packages", "scripts/foreign-environments", ".ci/run"):
         assert (root / name).stat().st_mode & 0o111, name
