@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, cast, get_args
 from pydantic import BaseModel, ValidationError
 
 from stopline_controller.drivers import DRIVERS, Driver
-from stopline_controller.site_lines import LineMap
 from stopline_controller.site_tables import JunctionTable, SiteTables
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.signing import load_public_key
 from stopline_signals.errors import BundleError, PlanError, SiteError, StoplineError
 from stopline_signals.plan import SignalPlan
 from stopline_signals.table import plan_from_table
+from stopline_signals.toml_lines import LineMap
 
 
 class Problem(NamedTuple):

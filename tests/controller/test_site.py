@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from stopline_controller.site import InvalidSite, read_site
-from stopline_controller.site_lines import LineMap
 from stopline_hil.example import crossroads
 from stopline_signals.errors import SiteError
+from stopline_signals.toml_lines import LineMap
 from tests.controller.sites import write_plan, write_site
 
 
