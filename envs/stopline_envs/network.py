@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from stopline_envs.faults import FaultySensors, SensorFaults
@@ -15,6 +15,7 @@ from stopline_envs.scenario import Scenario
 from stopline_envs.sensing import Sensors
 from stopline_envs.simulation import SumoSimulation, libsumo_module
 from stopline_envs.snapshot import Snapshot, Traffic
+from stopline_envs.truth import Figure, sensors_for
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.plan import SignalPlan
 from stopline_signals.view import JunctionView
@@ -35,15 +36,15 @@ class NetworkRun:
         trips: bool = False,
         extra_files: Sequence[Path] = (),
         options: Sequence[str] = (),
-        wide: bool = False,
+        figures: Collection[Figure] = (),
         timing: BenchmarkTiming | None = None,
         faults: SensorFaults | None = None,
     ) -> None:
         """Read the plans; SUMO starts in `reset`.
 
-        `trips` makes `metrics()` available, `wide` looks at the traffic past the junctions and on their whole
-        approaches too. With `timing` plans keep a benchmark's times, not the book's, and the monitor counts
-        what that breaks.
+        `trips` makes `metrics()` available, `figures` are what rewards need to see of the true traffic beyond
+        what every look has. With `timing` plans keep a benchmark's times, not the book's, and the monitor
+        counts what that breaks.
         """
         self.scenario = scenario
         self.plan_set = plans_of(scenario)
@@ -54,7 +55,7 @@ class NetworkRun:
         self._trips = trips
         self._extra = tuple(extra_files)
         self._options = tuple(options)
-        self._wide = wide
+        self._figures = frozenset(figures)
         self._timing = timing
         self._faults = faults
         self._junctions = [self._junction(name) for name in self.names]
@@ -110,7 +111,7 @@ class NetworkRun:
         )
         simulation.start()
         self._simulation = simulation
-        self._sensors = Sensors(self.plan_set, self.names, libsumo_module(), wide=self._wide)
+        self._sensors = sensors_for(self.plan_set, self.names, libsumo_module(), self._figures)
         self._faulty = None
         if self._faults is not None:
             self._faulty = FaultySensors(self._sensors, self._faults, seed, simulation.now)

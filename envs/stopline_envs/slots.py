@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stopline_envs.faults import SensorFaults
 from stopline_envs.network import NetworkRun
-from stopline_envs.rewards import looks_wide, reward_function
+from stopline_envs.rewards import Interval, find_reward
 from stopline_envs.scenario import Scenario
 from stopline_signals.batch import BatchEncoder
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
@@ -30,7 +30,8 @@ class SlotSettings:
     """How slots see, decide and are rewarded; seconds.
 
     `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
-    look costs about a tenth of the second it looks at. `faults` makes the detectors imperfect.
+    look costs about a tenth of the second it looks at. `reward` is a name or a sum, as "delay + 0.1
+    emissions" (see `rewards`). `faults` makes the detectors imperfect.
     """
 
     decision_interval: int = 5
@@ -43,6 +44,9 @@ class SlotSettings:
     options: tuple[str, ...] = field(default=())
     faults: SensorFaults | None = None
 
+    def __post_init__(self) -> None:
+        find_reward(self.reward)  # a wrong name is an error here, not in some worker later
+
 
 class SlotRun:
     """A NetworkRun with encoders and rewards; arrays have one row per signal, in the order of `names`."""
@@ -50,12 +54,13 @@ class SlotRun:
     def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
         """Prepare; SUMO starts in `reset`."""
         self.settings = settings
+        reward = find_reward(settings.reward)
         self.run = NetworkRun(
             scenario,
             signals=settings.signals,
             trips=settings.trips,
             options=settings.options,
-            wide=looks_wide(settings.reward),
+            figures=reward.figures,
             faults=settings.faults,
         )
         self.names = self.run.names
@@ -63,7 +68,7 @@ class SlotRun:
         sizes = settings.max_groups, settings.max_stages
         self._batch = BatchEncoder(engines, *sizes) if len(engines) >= FEW else None
         self._encoders = [Encoder(engine, *sizes) for engine in engines]
-        self._reward = reward_function(settings.reward)
+        self._reward = reward.function
         layout = self._encoders[0].layout
         self.size, self._mask = layout.size, layout.mask
         self._warm_until = scenario.begin + scenario.warmup
@@ -78,11 +83,14 @@ class SlotRun:
 
     def step(self, stages: Sequence[int]) -> NDArray[np.float32]:
         """Ask each signal for a stage and run one decision interval; the rewards."""
+        before, began = self.run.traffic, self.run.now
         looks = self.run.advance(
             stages, self.settings.decision_interval, look_every=self.settings.reward_every
         )
-        traffic = zip(*(look.traffic for look in looks), strict=True)
-        return np.asarray([self._reward(own) for own in traffic], dtype=np.float32)
+        seconds = float(self.run.now - began)
+        rows = zip(before, zip(*(look.traffic for look in looks), strict=True), strict=True)
+        rewards = [self._reward(Interval(own, last, seconds)) for last, own in rows]
+        return np.asarray(rewards, dtype=np.float32)
 
     def observe(self) -> tuple[Observations, Masks]:
         """Observations and the stages each signal may choose now."""

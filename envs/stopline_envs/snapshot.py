@@ -33,6 +33,14 @@ class Traffic(NamedTuple):
     approach: float = 0.0
     """Slowness on the whole approaches up to the signals before, those waiting to enter the network counted
     as standing; counted only where a reward asks for it."""
+    passed: float = 0.0
+    """Vehicles that have left the approaches since the run began; like all below, only where asked for."""
+    lost_s: float = 0.0
+    """Delay (s) that the vehicles now on the approaches have picked up there."""
+    persons: float = 0.0
+    """Time lost per second by people on the approaches and at the kerbs."""
+    co2_g: float = 0.0
+    """Grams of CO2 emitted in the last second on the approaches and in the junction."""
 
 
 class DetectorRow:

@@ -13,11 +13,9 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from stopline_envs.gym_env import JunctionEnv
 from stopline_envs.parallel_env import NetworkEnv, network_env
-from stopline_envs.rewards import register_reward, reward_names
-from stopline_envs.sensing import Traffic
 from stopline_envs.simulation import simulation_running
 from stopline_envs.slots import SlotSettings
-from stopline_signals.errors import ScenarioError, SimulationError
+from stopline_signals.errors import SimulationError
 from tests.envs.maps import scenario_or_skip
 
 
@@ -117,38 +115,3 @@ def test_all_agents_stop_together_at_the_end() -> None:
         assert not any(terminated.values())
     assert all(truncated.values())
     env.close()
-
-
-@pytest.mark.parametrize("reward", ["slowness", "delay", "queue", "pressure"])
-def test_rewards_are_finite_and_not_positive(reward: str) -> None:
-    env = JunctionEnv(scenario_or_skip("single", 200), settings=SlotSettings(reward=reward, reward_every=1))
-    env.reset(seed=1)
-    rewards = [env.step(0)[1] for _ in range(40)]
-    env.close()
-    assert all(np.isfinite(rewards))
-    assert max(rewards) <= 0.0
-    assert min(rewards) < 0.0
-
-
-def test_a_third_partys_reward_is_found_by_name() -> None:
-    register_reward("test-constant", lambda looks: float(len(looks)))
-    env = JunctionEnv(
-        scenario_or_skip("single", 30), settings=SlotSettings(reward="test-constant", reward_every=1)
-    )
-    env.reset(seed=1)
-    assert env.step(0)[1] == 5.0
-    env.close()
-    assert "test-constant" in reward_names()
-
-
-def test_an_unknown_reward_names_those_there_are() -> None:
-    env = JunctionEnv(scenario_or_skip("single", 30), settings=SlotSettings(reward="happiness"))
-    with pytest.raises(ScenarioError, match=r"no reward 'happiness'; there are: .*queue"):
-        env.reset(seed=1)
-
-
-def test_traffic_without_vehicles_costs_nothing() -> None:
-    from stopline_envs.rewards import pressure, queue, slowness
-
-    assert slowness([Traffic()]) == queue([Traffic()]) == pressure([Traffic()]) == 0.0
-    assert pressure([Traffic(vehicles=2, leaving=5)]) == 0.0
