@@ -15,6 +15,7 @@ from stopline_signals.view import JunctionView
 
 SECOND = 10
 """Tenths in a simulation step."""
+_UNKNOWN = -2
 
 
 class SimJunction:
@@ -110,7 +111,12 @@ class SimJunction:
         return self.engine.program_request(self.state, self.calls)
 
     def ask(self, stage: int) -> Verdict:
-        """Ask for a stage from now on; the guard's answer is what the engine is asked for."""
+        """Ask for a stage from now on; the guard's answer is what the engine is asked for.
+
+        Only the plan's own stages can be had: all red is for operators, not for policies.
+        """
+        if stage >= self.engine.all_red:
+            stage = _UNKNOWN
         seen = self.state is self._judged and stage >= 0 and self._allowed >> stage & 1
         verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage)
         if verdict.stage != self.state.stage:

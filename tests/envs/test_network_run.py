@@ -97,6 +97,15 @@ def test_stages_that_may_not_be_chosen_change_nothing_unsafe(running: Register) 
     assert run.violations == 0
 
 
+def test_a_policy_cannot_turn_a_junction_all_red(running: Register) -> None:
+    run = running(NetworkRun(scenario_or_skip("arterial", 60)))
+    views = run.reset(1)
+    while not run.done:
+        run.advance([len(plan.stages) for plan in run.plans], 5)
+        views = run.views()
+        assert all(view.state.stage < len(view.plan.stages) and view.allowed for view in views)
+
+
 def test_some_signals_can_be_left_to_the_nets_own_program(running: Register) -> None:
     scenario = scenario_or_skip("cologne3", 120)
     everyone = NetworkRun(scenario).names
