@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from stopline_envs.actions import ActionFace, NextStage, action_face
 from stopline_envs.env_core import EnvCore
 from stopline_envs.episodes import ScenarioSource
 from stopline_envs.slots import MOST, SlotSettings
@@ -48,12 +49,13 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         settings = settings or SlotSettings()
         if render_mode is not None:
             raise ScenarioError(f"render mode {render_mode!r} is not offered; leave it out")
+        self.settings = settings
+        self.layout = ObservationLayout(settings.max_groups, settings.max_stages)
         self._core = EnvCore(scenario, settings)
         self.signal = signal or self._core.signals()[0]
         self._core.settings = replace(settings, signals=(self.signal,))
         self.render_mode = None
-        layout = ObservationLayout(settings.max_groups, settings.max_stages)
-        self.observation_space = spaces.Box(0.0, MOST, (layout.size,), np.float32)
+        self.observation_space = spaces.Box(0.0, MOST, (self.layout.size,), np.float32)
         self.action_space = spaces.Discrete(settings.max_stages)
         self._mask = np.ones(settings.max_stages, dtype=np.bool_)
 
@@ -84,7 +86,27 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         return {"action_mask": self._mask.astype(np.int8)}
 
 
+def junction_env(
+    scenario: ScenarioSource | str = "single",
+    *,
+    signal: str | None = None,
+    actions: ActionFace | str = "stage",
+    settings: SlotSettings | None = None,
+    render_mode: str | None = None,
+) -> gymnasium.Env[NDArray[np.float32], Any]:
+    """What `gymnasium.make` calls: one signal of a network, acted on through one of the action faces.
+
+    `actions` is "stage" (masked), "keep-or-switch", "splits", or an `ActionFace` such as
+    `SplitsPerCycle(cycle=120)`.
+    """
+    from stopline_envs.action_wrappers import JunctionActions
+
+    face = action_face(actions)
+    env = JunctionEnv(scenario, signal=signal, settings=settings, render_mode=render_mode)
+    return env if face.name == NextStage().name else JunctionActions(env, face)
+
+
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(  # pyright: ignore[reportUnknownMemberType]  gymnasium leaves a dict unparametrised
-        id=ENV_ID, entry_point="stopline_envs.gym_env:JunctionEnv"
+        id=ENV_ID, entry_point="stopline_envs.gym_env:junction_env"
     )

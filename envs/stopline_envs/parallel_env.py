@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from stopline_envs.actions import ActionFace, NextStage, action_face
 from stopline_envs.env_core import EnvCore
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
@@ -37,11 +38,11 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
         self.possible_agents = list(self._core.signals())
         self.agents: list[str] = []
         self.render_mode = None
-        layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
+        self.layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
         plans = plans_of(self.scenario).plans
         self._stages = {name: len(plans[name].stages) for name in self.possible_agents}
         self.observation_spaces: dict[str, spaces.Space[Any]] = {
-            name: spaces.Box(0.0, MOST, (layout.size,), np.float32) for name in self.possible_agents
+            name: spaces.Box(0.0, MOST, (self.layout.size,), np.float32) for name in self.possible_agents
         }
         self.action_spaces: dict[str, spaces.Space[Any]] = {
             name: spaces.Discrete(count) for name, count in self._stages.items()
@@ -55,6 +56,10 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
     def action_space(self, agent: str) -> spaces.Space[Any]:
         """The agent's stages, always the same object."""
         return self.action_spaces[agent]
+
+    def stage_count(self, agent: str) -> int:
+        """How many stages the agent's signal has."""
+        return self._stages[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -103,6 +108,18 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
         }
 
 
-def network_env(scenario: Scenario | str = "arterial", *, settings: SlotSettings | None = None) -> NetworkEnv:
-    """All signals of a scenario as PettingZoo agents."""
-    return NetworkEnv(scenario, settings=settings)
+def network_env(
+    scenario: Scenario | str = "arterial",
+    *,
+    actions: ActionFace | str = "stage",
+    settings: SlotSettings | None = None,
+) -> ParallelEnv[str, Any, Any]:
+    """All signals of a scenario as PettingZoo agents, acting through one of the action faces.
+
+    `actions` is "stage" (masked), "keep-or-switch", "splits", or an `ActionFace`.
+    """
+    from stopline_envs.action_wrappers import NetworkActions
+
+    face = action_face(actions)
+    env = NetworkEnv(scenario, settings=settings)
+    return env if face.name == NextStage().name else NetworkActions(env, face)
