@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from stopline_cabinets.errors import LeaseRefused, PlanRefused
+from stopline_cabinets.preempts import preempts_of
 from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.words import (
     CabinetState,
@@ -167,14 +168,18 @@ class _Check:
 
     async def _does_what_it_says_it_can(self, first: Cabinet, _second: Cabinet) -> None:
         can = (await first.connect()).can
+        preempts = preempts_of(self._plan)
+        number = next((at for at, preempt in enumerate(preempts) if not preempt.rail), 0)
         tries = {
             Can.ALL_RED: ("all red", Kind.ALL_RED, _all_red),
             Can.FLASH: ("flash", Kind.FLASH, _flashes),
             Can.PATTERN: ("a pattern", Kind.PATTERN, _follows_itself),
+            Can.PREEMPT: ("a preempt", Kind.PREEMPT, _dwells_in(preempts[number].dwell)),
         }
         for ability, (name, kind, reached) in tries.items():
             seq = first.next_seq
-            command = PlanCommand(seq, (), 600, kind=kind)
+            pattern = number + 1 if kind is Kind.PREEMPT else 0
+            command = PlanCommand(seq, (), 600, kind=kind, pattern=pattern)
             if ability not in can:
                 await self._is_unable(first, command, name)
                 continue
@@ -210,7 +215,10 @@ class _Check:
         """Take the lease again and wait until the cabinet runs its local plan."""
         await cabinet.connect()
         return await self._until(
-            cabinet, lambda state: state.mode is Mode.LOCAL and not state.flash and not state.in_transition
+            cabinet,
+            lambda state: (
+                state.mode is Mode.LOCAL and not (state.flash or state.preempt or state.in_transition)
+            ),
         )
 
     async def _keeps_a_second_controller_out(self, first: Cabinet, second: Cabinet) -> None:
@@ -250,7 +258,8 @@ class _Check:
             await self._pause(SLICE)
             waited += SLICE
             state = await second.read()
-        self._note("silence puts it on its local plan", state.mode is Mode.LOCAL, f"after {waited / 10} s")
+        detail = f"{state.mode.name} after {waited / 10} s"
+        self._note("silence puts it on its local plan", state.mode is Mode.LOCAL, detail)
         self._note(
             "no later than its limit", waited <= limit + 2 * SLICE, f"{waited / 10} s of {limit / 10} s"
         )
@@ -304,6 +313,12 @@ def _flashes(state: CabinetState) -> bool:
 
 def _follows_itself(state: CabinetState) -> bool:
     return state.mode is Mode.REMOTE and state.legal != 0
+
+
+def _dwells_in(stage: int) -> Callable[[CabinetState], bool]:
+    return lambda state: (
+        state.preempt and state.mode is Mode.REMOTE and state.stage == stage and not state.in_transition
+    )
 
 
 def _shows(plan: SignalPlan, state: CabinetState, want: tuple[int, ...]) -> bool:

@@ -7,11 +7,12 @@ in (tenths, monotonic), nothing here waits or talks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from stopline_cabinets.localplan import LocalPlan
+from stopline_cabinets.preempts import with_preempts
 from stopline_cabinets.words import (
     DARK,
     OWN_PATTERN,
@@ -32,6 +33,7 @@ from stopline_signals.engine import KEEP, Engine, EngineState
 from stopline_signals.events import Event
 from stopline_signals.flash import FlashControl, FlashPhase
 from stopline_signals.plan import Aspect, DetectorKind, SignalPlan
+from stopline_signals.preemption import PreemptControl, PreemptStatus
 
 LIMITS = range(10, 101)
 """Heartbeat limits a cabinet agrees to (tenths)."""
@@ -44,7 +46,12 @@ FAULT_MONITOR, FAULT_DETECTOR, FAULT_HEARTBEAT, FAULT_EXPIRED = 1, 2, 4, 8
 
 KEPT_EVENTS = 10_000
 
-NEEDS = {Kind.ALL_RED: Can.ALL_RED, Kind.FLASH: Can.FLASH, Kind.PATTERN: Can.PATTERN}
+NEEDS = {
+    Kind.ALL_RED: Can.ALL_RED,
+    Kind.FLASH: Can.FLASH,
+    Kind.PATTERN: Can.PATTERN,
+    Kind.PREEMPT: Can.PREEMPT,
+}
 
 Observer = Callable[[int, tuple[int, ...]], None]
 
@@ -93,10 +100,14 @@ class ReferenceCabinet:
         self.lease: Lease | None = None
         self.judged = Judged()
         self.violations = 0
+        self.preempt_inputs = 0
+        """The cabinet's own, wired preempt inputs (mask, the first in bit 0)."""
         self._step = step
         self._observer = observer
         self._local = LocalPlan(self.engine)
         self._flash_control = FlashControl(self.engine)
+        self._preempts = with_preempts(plan).preempts
+        self._preempt_control = PreemptControl(with_preempts(plan))
         self._digest = digest32(plan.digest())
         self._stages = (1 << len(plan.stages)) - 1
         self._minimum = tuple(stage_minimum(plan, stage) for stage in range(len(plan.stages)))
@@ -121,6 +132,10 @@ class ReferenceCabinet:
         self._tripped = False
         self._faults = 0
         self._started = False
+        self._preempt_memory = self._preempt_control.start(now)
+        self._preempt: int | None = None
+        self._called = 0
+        self._wired = False
         self._begin(now)
 
     # --- the street side ---
@@ -268,6 +283,8 @@ class ReferenceCabinet:
             return Mode.STARTUP
         if self._manual is not None:
             return Mode.MANUAL
+        if self._wired:
+            return Mode.PREEMPT
         return Mode.REMOTE if self._active else Mode.LOCAL
 
     def _begin(self, now: int) -> None:
@@ -295,14 +312,41 @@ class ReferenceCabinet:
     def _request(self, now: int) -> int:
         if self._flash or not self._started:
             return KEEP
-        if self._manual is not None:
+        preempted = self._preempted()
+        rail = self._preempt is not None and self._preempts[self._preempt].rail
+        if self._manual is not None and not rail:
             return self._manual
+        if preempted is not None:
+            return preempted
         command = self._active.command if self._active else None
-        if command is None or command.kind is Kind.PATTERN:
-            pattern = command.pattern if command else OWN_PATTERN
+        if command is None or command.kind in (Kind.PATTERN, Kind.PREEMPT):
+            pattern = command.pattern if command and command.kind is Kind.PATTERN else OWN_PATTERN
             closed = stages_omitted(self.plan, command.omits) if command else 0
             return self._local.request(self._engine_state, self._demand, self.readings, pattern, closed)
         return self._rows(command, now) if command.kind is Kind.STAGES else self.engine.all_red
+
+    def _preempted(self) -> int | None:
+        """The stage a preempt wants; its own inputs end every plan, as the panel does."""
+        command = self._active.command if self._active else None
+        asked = 1 << command.pattern - 1 if command and command.kind is Kind.PREEMPT else 0
+        called = self.preempt_inputs | asked
+        if not called and self._called == 0 and self._preempt is None:
+            return None
+        self._called = called
+        decision = self._preempt_control.decide(self._preempt_memory, self._engine_state, called)
+        self._preempt_memory, self._preempt = decision.memory, decision.active
+        if self._preempt is None:
+            self._wired = False
+        elif self.preempt_inputs >> self._preempt & 1 and self._runs_preempt:
+            self._wired = True
+            self._drop_plans()
+        return decision.stage
+
+    @property
+    def _runs_preempt(self) -> bool:
+        """Whether a preempt has the signals."""
+        waiting = (PreemptStatus.NOT_ACTIVE, PreemptStatus.NOT_ACTIVE_WITH_CALL, PreemptStatus.MAX_PRESENCE)
+        return self._preempt is not None and self._preempt_memory.status[self._preempt] not in waiting
 
     @property
     def _demand(self) -> int:
@@ -384,13 +428,17 @@ class ReferenceCabinet:
         if needed not in self.can:
             return Result.UNABLE
         groups = len(self.plan.groups)
-        known = (
-            command.pattern in self._local.patterns if command.kind is Kind.PATTERN else not command.pattern
-        )
+        known = command.pattern in self._numbers(command.kind)
         shaped = bool(command.rows) == (command.kind is Kind.STAGES)
         if not known or not shaped or (command.calls | command.omits) >> groups:
             return Result.BAD_FIELD
         return None
+
+    def _numbers(self, kind: Kind) -> Container[int]:
+        """What `PlanCommand.pattern` may be."""
+        if kind is Kind.PATTERN:
+            return self._local.patterns
+        return range(1, len(self._preempts) + 1) if kind is Kind.PREEMPT else (OWN_PATTERN,)
 
     def _flags(self, settled_in: int) -> Flag:
         flags = Flag.POWER_OK
@@ -398,6 +446,7 @@ class ReferenceCabinet:
             (Flag.MONITOR_OK, not self._tripped),
             (Flag.FLASH, self.flashing),
             (Flag.MANUAL, self._manual is not None),
+            (Flag.PREEMPT, self._runs_preempt),
             (Flag.IN_TRANSITION, settled_in > 0),
             (Flag.REMOTE_ACTIVE, self._active is not None),
         ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stopline_cabinets.words import CabinetState, PlanCommand, Receipt
 
@@ -38,7 +38,8 @@ class Cabinet(Protocol):
     async def write(self, command: PlanCommand) -> Receipt:
         """Send a plan; returns once the cabinet took it, raises PlanRefused when it did not.
 
-        Sending the same plan twice is one plan. CabinetTimeout means the outcome stays unknown.
+        A preempt is asked for in the same way (`preempts.py`). Sending the same plan twice is one plan.
+        CabinetTimeout means the outcome stays unknown.
         """
         ...
 
@@ -52,4 +53,13 @@ class Cabinet(Protocol):
 
     async def close(self) -> None:
         """Drop the connection without handing back; the cabinet's own deadlines do the rest."""
+        ...
+
+
+@runtime_checkable
+class AtHand(Protocol):
+    """What a cabinet may offer besides: its state without waiting, because it is in memory or was pushed."""
+
+    def at_hand(self) -> CabinetState:
+        """The same as `Cabinet.read` between a `connect` and a `close`."""
         ...

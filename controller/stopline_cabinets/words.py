@@ -50,6 +50,7 @@ class Kind(IntEnum):
     ALL_RED = 2
     FLASH = 3
     PATTERN = 4
+    PREEMPT = 5
 
 
 class Can(IntFlag):
@@ -61,6 +62,7 @@ class Can(IntFlag):
     PATTERN = 4
     CALL = 8
     OMIT = 16
+    PREEMPT = 32
 
 
 OWN_PATTERN = 0
@@ -98,9 +100,10 @@ class PlanCommand:
 
     STAGES runs the rows in order: row r gives way to row r+1 once its stage was in force for its maximum; the
     last row holds until the plan ends. The other kinds have no rows: ALL_RED and FLASH are entered as soon as
-    the cabinet's own minimums let them, PATTERN is one of its own plans. `calls` are groups (mask) for which
-    somebody waits, as if their detectors said so; `omits` are groups it shall not serve by itself. A later
-    plan replaces an earlier one as a whole. `seq` is 16 bit and must follow the cabinet's last.
+    the cabinet's own minimums let them, PATTERN is one of its own plans, PREEMPT one of its own preempts
+    (`pattern` is its number, from 1), which it enters and leaves by its own rules. `calls` are groups (mask)
+    for which somebody waits, as if their detectors said so; `omits` are groups it shall not serve by itself.
+    A later plan replaces an earlier one as a whole. `seq` is 16 bit and must follow the cabinet's last.
     """
 
     seq: int
@@ -128,7 +131,8 @@ class CabinetState:
 
     `stage` is in force or being entered, `target` the stage asked for and not yet taken up (else the same).
     `aspects` follow the plan's groups (`Aspect` values or DARK), `readings` its detectors. A stage one past
-    the plan's last is all red. `mode` says who decides: flash that was asked for is REMOTE, flag FLASH.
+    the plan's last is all red. `mode` says who decides: flash that was asked for is REMOTE, flag FLASH, and a
+    preempt that was asked for is REMOTE, flag PREEMPT.
     """
 
     time: int

@@ -62,10 +62,13 @@ class PlcCabinet:
         self.host = host
         self.port = port
         self.monitor = Monitor(card_from_plan(plan))
-        self.core = ReferenceCabinet(plan, now=clock.tenths(), step=step, observer=self._observe)
+        self.power = True
         self.plans_accepted = 0
         self.reads = 0
         self._clock = clock
+        self._clock_off = 0.0
+        self._step = step
+        self.core = self._core(clock.tenths())
         self._device = device_id
         self._updates = 0
         self._label = ""
@@ -108,8 +111,9 @@ class PlcCabinet:
 
     def tick(self, now: int) -> None:
         """Bring the cabinet to `now` (tenths)."""
-        self.core.tick(now)
-        self._updates += 1
+        if self.power:
+            self.core.tick(now)
+            self._updates += 1
 
     def set_readings(self, readings: Sequence[DetectorReading]) -> None:
         """What the street's sensors say, aligned with the plan's detectors."""
@@ -117,7 +121,7 @@ class PlcCabinet:
 
     def lamps(self) -> tuple[Lamp, ...]:
         """What each group shows the street now."""
-        return _lamps(self.core.aspects)
+        return _lamps(self.core.aspects) if self.power else (Lamp.DARK,) * len(self.plan.groups)
 
     def state(self) -> CabinetState:
         """What a controller would read now."""
@@ -135,16 +139,63 @@ class PlcCabinet:
         """Whether nobody holds the lease."""
         return self.core.lease is None
 
+    def set_preempt(self, number: int, on: bool) -> None:
+        """A wired preempt input, counted from 1."""
+        bit = 1 << number - 1
+        self.core.preempt_inputs = self.core.preempt_inputs & ~bit | (bit if on else 0)
+
+    def set_manual(self, stage: int | None) -> None:
+        """Somebody at the panel asks for a stage (None: leaves the panel)."""
+        self.core.set_manual(stage)
+
+    def set_flash(self, on: bool) -> None:
+        """The panel's flash switch."""
+        self.core.set_flash(on, self._clock.tenths())
+
+    def set_clock(self, epoch: float) -> None:
+        """Somebody sets the wall clock; it is shown, and nothing depends on it."""
+        self._clock_off = epoch - time.time()
+
+    def trip(self) -> None:
+        """The conflict monitor takes the lamps; only a visit gives them back."""
+        self.core.set_flash(True, self._clock.tenths(), tripped=True)
+
     def reset_monitor(self) -> None:
         """A technician clears the monitor; the cabinet starts up all red."""
         self.monitor.reset()
         self.core.set_flash(False, self._clock.tenths())
+
+    async def power_off(self) -> None:
+        """The lamps go dark, connections die, and nobody answers."""
+        now = self._clock.tenths()
+        self.tick(now)
+        self.power = False
+        # The monitor loses its power too: what it timed is void, what it latched is not.
+        self.monitor.observe(now, [Lamp.FLASH] * len(self.plan.groups))
+        await self.stop()
+
+    async def power_on(self) -> None:
+        """Start-up at the same port."""
+        self.power = True
+        self.restart()
+        await self.start()
+
+    async def load(self, plan: SignalPlan) -> None:
+        """A technician loads another program: the PLC starts over with it."""
+        await self.power_off()
+        self.plan = plan
+        self.monitor = Monitor(card_from_plan(plan))
+        self.core = self._core(self._clock.tenths())
+        await self.power_on()
 
     def restart(self) -> None:
         """Power comes back: all red, no lease, no plan. What the monitor latched stays latched."""
         self.core.restart(self._clock.tenths())
         if self.monitor.tripped:
             self.core.set_flash(True, self._clock.tenths(), tripped=True)
+
+    def _core(self, now: int) -> ReferenceCabinet:
+        return ReferenceCabinet(self.plan, now=now, step=self._step, observer=self._observe)
 
     def _observe(self, now: int, aspects: tuple[int, ...]) -> None:
         if self.monitor.observe(now, _lamps(aspects)):
@@ -191,7 +242,7 @@ class PlcCabinet:
             update=self._updates,
             accepted_seq=self.core.accepted_seq,
             label=self._label if state.owner else "",
-            epoch=int(time.time()),
+            epoch=int(time.time() + self._clock_off),
             stages=len(self.plan.stages),
         )
 

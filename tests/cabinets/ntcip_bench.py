@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stopline_cabinets.ntcip import Address, NtcipCabinet, dial
-from stopline_cabinets.words import CabinetState, PlanCommand, PlanRow, stage_minimum
-from stopline_signals.plan import SignalPlan
+from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, stage_minimum
+from stopline_signals.plan import Preempt, SignalPlan
 from stopline_signals.ring_barrier import Phase, RingBarrier
 from tests.cabinets.ntcip_foreign_agent import PHASES, ForeignAgent, ForeignController
 
@@ -19,9 +20,10 @@ RATE = 5.0
 
 def foreign_plan() -> SignalPlan:
     phases = (Phase(number=n, name=f"p{n}", min_green=50, yellow=30, red=20) for n in PHASES)
-    return RingBarrier(
+    plan = RingBarrier(
         junction="Foreign", rings=(((1, 2), (4,)), ((5, 6), (8,))), phases=tuple(phases)
     ).plan()
+    return replace(plan, preempts=(Preempt(name="fire", dwell=plan.stage_index("2+6"), max_presence=600),))
 
 
 class Bench:
@@ -72,6 +74,9 @@ class Bench:
     def command(self, cabinet: NtcipCabinet, stage: int, ttl: int = 600) -> PlanCommand:
         row = PlanRow(stage, stage_minimum(self.plan, stage), 3000)
         return PlanCommand(cabinet.next_seq, (row,), ttl)
+
+    def preempt(self, cabinet: NtcipCabinet, number: int = 1, ttl: int = 600) -> PlanCommand:
+        return PlanCommand(cabinet.next_seq, (), ttl, kind=Kind.PREEMPT, pattern=number)
 
     def masks(self) -> dict[str, int]:
         """What is not zero."""

@@ -131,6 +131,7 @@ class ForeignController:
         self.active = 0
         self.pedestrian_calls = 0
         self.backup_mode = False
+        self.presence = 60
         self._fed = -1
         self._began = time.monotonic()
         self.table: dict[tuple[int, ...], Callable[[], Any]] = {}
@@ -179,6 +180,8 @@ class ForeignController:
         self._put("unitFlashStatus", lambda: 3 if self.values["systemPatternControl"] == 255 else 2)
         self._put("unitControlStatus", lambda: self.control_status)
         self._put("dbVerifyError", lambda: self.verify_error)
+        self._put("preemptDwellPhase", lambda: bytes((2, 6)), 1)
+        self._put("preemptMaximumPresence", lambda: self.presence, 1)
         self._put("preemptState", self.preempt_state, 1)
         self._put("preemptControlState", lambda: rings.preempt, 1)
         for mask in MASKS:

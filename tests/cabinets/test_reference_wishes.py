@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stopline_cabinets.preempts import preempt_for
 from stopline_cabinets.reference import ReferenceCabinet
 from stopline_cabinets.words import (
     DARK,
@@ -214,3 +215,52 @@ def test_whatever_is_asked_in_whatever_order_the_monitor_has_nothing_to_object_t
         street.ask(kind, *rows, ttl=150, **wishes)
         street.run(tenths)
     assert street.monitor.violations == []
+
+
+def test_a_preempt_is_entered_over_every_minimum_and_left_by_its_own_exit() -> None:
+    street = Street()
+    number = preempt_for(PLAN, SIDE)
+    assert number is not None
+    assert street.ask(Kind.PREEMPT, ttl=400, pattern=number) is Result.ACCEPTED
+    street.run(250)
+    state = street.cabinet.state(street.now)
+    assert (state.stage, state.mode, state.preempt) == (SIDE, Mode.REMOTE, True)
+    street.run(150)
+    assert street.cabinet.mode is Mode.LOCAL
+    street.run(300)
+    state = street.cabinet.state(street.now)
+    assert not state.preempt and state.stage != SIDE, "the side street had its turn"
+    assert street.monitor.violations == []
+
+
+def test_a_preempt_dies_with_the_heartbeat() -> None:
+    street = Street()
+    street.ask(Kind.PREEMPT, ttl=3000, pattern=1)
+    street.run(50)
+    assert street.cabinet.state(street.now).preempt
+    street.cabinet.tick(street.now + 101)
+    street.cabinet.tick(street.now + 500)
+    state = street.cabinet.state(street.now + 500)
+    assert (state.mode, state.preempt, state.owner) == (Mode.LOCAL, False, 0)
+
+
+def test_a_wired_preempt_ends_every_plan_and_refuses_new_ones() -> None:
+    street = Street()
+    street.ask(Kind.STAGES, PlanRow(SIDE, 70, 600))
+    street.run(300)
+    street.cabinet.preempt_inputs = 1 << MAIN
+    street.run(20)
+    state = street.cabinet.state(street.now)
+    assert (state.mode, state.active_seq, state.preempt) == (Mode.PREEMPT, 0, True)
+    assert street.ask(Kind.STAGES, PlanRow(SIDE, 70, 600)) is Result.NOT_REMOTE
+    street.run(250)
+    assert street.cabinet.state(street.now).stage == MAIN
+    street.cabinet.preempt_inputs = 0
+    street.run(400)
+    assert street.cabinet.mode is Mode.LOCAL
+    assert street.monitor.violations == []
+
+
+@pytest.mark.parametrize("number", [0, len(PLAN.stages) + 1])
+def test_only_preempts_that_are_there_are_taken(number: int) -> None:
+    assert Street().ask(Kind.PREEMPT, pattern=number) is Result.BAD_FIELD

@@ -17,6 +17,7 @@ from stopline_cabinets.ntcip import NtcipCabinet as Driver
 from stopline_cabinets.ntcip.checks import FAULT_DATABASE, FAULT_MONITOR, FAULT_PUSH
 from stopline_cabinets.ntcip.groups import GroupMap
 from stopline_cabinets.ntcip.push import Listener
+from stopline_cabinets.preempts import preempt_for
 from stopline_cabinets.snmp.codec import Version
 from stopline_cabinets.words import CabinetState, Kind, Mode, PlanCommand, PlanRow, stage_minimum
 from stopline_hil.clock import RunningClock
@@ -220,11 +221,31 @@ async def test_the_push_of_the_cabinet_is_the_drivers_eye(rig: Rig) -> None:
 
 async def test_a_preempt_asked_for_runs_and_ends(rig: Rig) -> None:
     driver = await rig.asked("4+8")
-    await driver.preempt(2, True)
+    number = preempt_for(PLAN, PLAN.stage_index("2+5"))
+    assert number is not None
+    await driver.write(PlanCommand(driver.next_seq, (), 3000, kind=Kind.PREEMPT, pattern=number))
+    stage = PLAN.stage_index("2+5")
+    state = await rig.until(driver, lambda s: s.stage == stage and s.preempt and not s.in_transition)
+    assert state.mode is Mode.REMOTE
+    await driver.write(rig.command(driver, PLAN.stage_index("4+8")))
+    modes: set[Mode] = set()
+
+    def back(state: CabinetState) -> bool:
+        modes.add(state.mode)
+        return state.stage == PLAN.stage_index("4+8") and not state.in_transition
+
+    state = await rig.until(driver, back)
+    assert not state.preempt and modes == {Mode.REMOTE}, "its exit is still ours"
+
+
+async def test_a_wired_preempt_outranks_us(rig: Rig) -> None:
+    driver = await rig.asked("4+8")
+    rig.cabinet.set_preempt(1, True)
     state = await rig.until(driver, lambda s: s.mode is Mode.PREEMPT)
-    assert state.preempt
-    await driver.preempt(2, False)
-    await rig.until(driver, lambda s: s.mode is not Mode.PREEMPT)
+    await driver.heartbeat()
+    assert state.preempt and rig.cabinet.released
+    rig.cabinet.set_preempt(1, False)
+    await rig.until(driver, lambda s: s.mode is Mode.LOCAL)
 
 
 async def test_the_panel_the_monitor_and_the_switch_end_control(rig: Rig) -> None:

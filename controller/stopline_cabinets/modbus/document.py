@@ -105,6 +105,8 @@ minimum green or walk of the stage's groups.
 
 All red and flash are entered over the cabinet's own transitions, no clearance cut; flash is left over
 its start-up. Under kind 4 the cabinet decides by itself, by the plan of its own that `pattern` names.
+Under kind 5 the cabinet runs that preempt as if its input were on: entry over its own minimums and
+clearances, dwell, and at the plan's end its own exit. A wired input of its own ends every plan.
 A group to call counts as one whose detector calls, until the plan ends or another one does not name
 it. A group to omit has no demand and no stage with it is begun, unless a row names that stage."""
 

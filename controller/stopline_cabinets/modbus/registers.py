@@ -67,7 +67,13 @@ PLAN = _rows(
         1,
         "plan number, 16 bit, wraps past 0; must be ahead of the last accepted one by less than 0x8000",
     ),
-    (2, "kind", 1, 1, "1 = rows name stages, 2 = all red, 3 = flash, 4 = a pattern of the cabinet's own"),
+    (
+        2,
+        "kind",
+        1,
+        1,
+        "1 = rows name stages, 2 = all red, 3 = flash, 4 = a pattern, 5 = a preempt of the cabinet's own",
+    ),
     (3, "row_count", 1, 1, "rows in use: 1..16 for kind 1 (1..15 with flags bit 0), else 0; the rest are 0"),
     (4, "valid_from", 1, 1, "offset from receipt after which the plan takes effect"),
     (
@@ -90,7 +96,8 @@ PLAN = _rows(
         "pattern",
         1,
         1,
-        "for kind 4: 0 = what the cabinet would run by itself, 1 = its fixed program, 254 = actuated; else 0",
+        "for kind 4: 0 = what the cabinet would run by itself, 1 = its fixed program, 254 = actuated; "
+        "for kind 5: number of the preempt, from 1; else 0",
     ),
     (8, "owner", 2, 1, "lease owner id of the writer"),
     (
@@ -134,8 +141,8 @@ STATE = _rows(
         "mode",
         1,
         1,
-        "who decides: 0 start-up, 1 local, 2 remote (flash that a plan asked for included), 3 manual, "
-        "4 preempt, 5 flash",
+        "who decides: 0 start-up, 1 local, 2 remote (flash or a preempt that a plan asked for included), "
+        "3 manual, 4 preempt by the cabinet's own input, 5 flash",
     ),
     (3, "flags", 1, 1, "the first 16 discrete inputs, input 0 in bit 0"),
     (4, "faults", 2, 1, "fault bits: 0 monitor tripped, 1 detector failed, 2 heartbeat lost, 3 plan expired"),
@@ -176,7 +183,7 @@ STATE = _rows(
         1,
         1,
         "what the cabinet takes beyond stages: bit 0 all red, 1 flash, 2 patterns, 3 groups to call, "
-        "4 groups to omit",
+        "4 groups to omit, 5 preempts",
     ),
     (57, "omits", 2, 1, "mask of groups the plan in force omits"),
     (59, "pattern", 1, 1, "pattern the plan in force selects, 0 = the cabinet's own"),

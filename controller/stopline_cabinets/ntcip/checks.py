@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from stopline_cabinets.ntcip import spat
-from stopline_cabinets.ntcip.status import RUNNING_PREEMPT, ControlStatus, FlashStatus, Unit
+from stopline_cabinets.ntcip.status import ControlStatus, FlashStatus, Unit
 from stopline_cabinets.words import Flag, Mode
+
+
+class Asked(NamedTuple):
+    """What a cabinet does because this controller asked: flash, and preempts (mask)."""
+
+    flash: bool = False
+    preempts: int = 0
+
+
+NOTHING_ASKED = Asked()
 
 BACKUP_TIMES = range(5, 61)
 """unitBackupTime with which control is safe, seconds: 0 is off, and long ones keep old commands alive."""
@@ -33,17 +45,18 @@ _MAY_BE_CONTROLLED = frozenset(
 )
 
 
-def mode_of(unit: Unit, pushed: int = 0, *, asked_flash: bool = False) -> Mode:
+def mode_of(unit: Unit, pushed: int = 0, asked: Asked = NOTHING_ASKED) -> Mode:
     """Who decides; `pushed` is the status byte of the latest push. REMOTE is any system, not only ours.
 
-    Flash that was asked for (`asked_flash`) is no flash of the cabinet's own.
+    Flash and preempts that were asked for are not the cabinet's own.
     """
     if unit.flash == FlashStatus.STARTUP:
         return Mode.STARTUP
     if flashes(unit, pushed):
-        ours = asked_flash and unit.flash in _ASKED_FLASH and not pushed & spat.FAULT_FLASH
+        ours = asked.flash and unit.flash in _ASKED_FLASH and not pushed & spat.FAULT_FLASH
         return Mode.REMOTE if ours else Mode.FLASH
-    if _runs_preempt(unit) or pushed & spat.PREEMPT:
+    own = unit.preempting & ~asked.preempts
+    if own or (pushed & spat.PREEMPT and not asked.preempts):
         return Mode.PREEMPT
     if unit.control == ControlStatus.MANUAL or unit.coord_mode or _stands(unit, pushed):
         return Mode.MANUAL
@@ -57,9 +70,9 @@ def flashes(unit: Unit, pushed: int = 0) -> bool:
     return unit.flash != FlashStatus.NOT_FLASH or bool(pushed & (spat.FAULT_FLASH | spat.FLASH))
 
 
-def objection(unit: Unit, pushed: int = 0, *, asked_flash: bool = False) -> str:
+def objection(unit: Unit, pushed: int = 0, asked: Asked = NOTHING_ASKED) -> str:
     """Why the cabinet must not be controlled now; empty when it may."""
-    mode = mode_of(unit, pushed, asked_flash=asked_flash)
+    mode = mode_of(unit, pushed, asked)
     if mode in (Mode.STARTUP, Mode.FLASH, Mode.PREEMPT):
         return f"it is in {mode.name.lower()}"
     if unit.coord_mode:
@@ -83,14 +96,13 @@ def backup_objection(unit: Unit) -> str:
 
 def flags_of(unit: Unit, pushed: int = 0) -> Flag:
     """The cabinet's inputs; that it answers shows that it has power."""
-    mode = mode_of(unit, pushed)
     tripped = unit.flash in (FlashStatus.FAULT_MONITOR, FlashStatus.MMU) or unit.alarm1 & MMU_FLASH_ALARM
     flags = Flag.POWER_OK
     for flag, on in (
         (Flag.MONITOR_OK, not tripped),
         (Flag.FLASH, flashes(unit, pushed)),
         (Flag.MANUAL, unit.control == ControlStatus.MANUAL),
-        (Flag.PREEMPT, mode is Mode.PREEMPT),
+        (Flag.PREEMPT, bool(unit.preempting or pushed & spat.PREEMPT)),
         (Flag.STOP_TIME, _stands(unit, pushed)),
     ):
         if on:
@@ -100,7 +112,3 @@ def flags_of(unit: Unit, pushed: int = 0) -> Flag:
 
 def _stands(unit: Unit, pushed: int) -> bool:
     return bool(unit.alarm2 & STOP_TIME_ALARM or pushed & spat.STOP_TIME)
-
-
-def _runs_preempt(unit: Unit) -> bool:
-    return any(state in RUNNING_PREEMPT for state in unit.preempts)

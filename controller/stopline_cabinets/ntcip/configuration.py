@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stopline_cabinets.ntcip.groups import GroupMap
 from stopline_cabinets.ntcip.masks import groups_for, mask_of, numbers_in
 from stopline_cabinets.ntcip.objects import cell, scalar
+from stopline_cabinets.preempts import preempts_of
 from stopline_cabinets.snmp.codec import Oid, Value
 from stopline_cabinets.snmp.errors import UnexpectedAnswer
 from stopline_cabinets.snmp.peer import Peer
@@ -59,6 +60,10 @@ class Configuration:
     rings: Mapping[int, int]
     concurrency: Mapping[int, int]
     times: Mapping[int, PhaseTimes]
+    dwells: Mapping[int, int]
+    """By preempt, the phases it dwells in."""
+    presences: Mapping[int, int]
+    """By preempt, its longest presence in seconds; 0 is for ever."""
 
     @property
     def phase_groups(self) -> int:
@@ -83,6 +88,8 @@ async def read_configuration(peer: Peer, groups: GroupMap) -> Configuration:
     planned = [phase for phase in numbers_in(groups.phases) if phase in phases]
     times = await peer.get([cell(column, p) for p in planned for column in _TIMES])
     set_id = values.get(SET_ID)
+    preempts = range(1, min(counts[1], WATCHED_PREEMPTS) + 1)
+    rows = await peer.get_available([cell(column, n) for n in preempts for column in _PREEMPT])
     return Configuration(
         set_id=set_id if isinstance(set_id, int) else None,
         max_phases=counts[0],
@@ -95,6 +102,8 @@ async def read_configuration(peer: Peer, groups: GroupMap) -> Configuration:
         rings={p: _number(table, cell("phaseRing", p)) for p in phases},
         concurrency={p: _list(table, cell("phaseConcurrency", p)) for p in phases},
         times={p: _times(times, p) for p in planned},
+        dwells={n: _list(rows, cell("preemptDwellPhase", n)) for n in preempts},
+        presences={n: _number(rows, cell("preemptMaximumPresence", n)) for n in preempts},
     )
 
 
@@ -104,6 +113,24 @@ def differences(groups: GroupMap, found: Configuration) -> list[Difference]:
     return sorted(found_all, key=lambda difference: not difference.serious)
 
 
+def preempt_objection(groups: GroupMap, found: Configuration, number: int) -> str:
+    """Why a preempt of the cabinet must not be asked for; empty when it is the one the plan means."""
+    planned = preempts_of(groups.plan)
+    if not 1 <= number <= len(planned) or number not in found.dwells:
+        return f"the cabinet has preempts 1..{len(found.dwells)}, the plan 1..{len(planned)}, not {number}"
+    stage = planned[number - 1].dwell
+    if found.dwells[number] != groups.stage_phases[stage]:
+        there = "+".join(map(str, numbers_in(found.dwells[number]))) or "nothing"
+        name = groups.plan.stages[stage].name
+        return f"preempt {number} dwells in phases {there} in the cabinet, in stage {name} in the plan"
+    if not found.presences[number]:
+        return f"preemptMaximumPresence of preempt {number} is 0: a lost release would hold it for ever"
+    return ""
+
+
+_PREEMPT = ("preemptDwellPhase", "preemptMaximumPresence")
+WATCHED_PREEMPTS = 8
+"""Preempts that are looked at; a cabinet with more has the rest for transit priority."""
 _TIMES: Mapping[str, int] = {
     "phaseWalk": 10,
     "phasePedestrianClear": 10,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from stopline_cabinets.errors import CabinetRefused, LeaseRefused, PlanRefused
 from stopline_cabinets.ntcip import pattern
-from stopline_cabinets.ntcip.checks import backup_objection, objection
+from stopline_cabinets.ntcip.checks import Asked, backup_objection, objection
+from stopline_cabinets.ntcip.configuration import preempt_objection
 from stopline_cabinets.ntcip.desired import (
     FLASH,
     FREE,
@@ -30,9 +31,10 @@ from stopline_cabinets.ntcip.groups import GroupMap, Sight, StageWatch
 from stopline_cabinets.ntcip.keeper import Keeper
 from stopline_cabinets.ntcip.lease import Holder, HostLease
 from stopline_cabinets.ntcip.ledger import Ledger
+from stopline_cabinets.ntcip.preempting import OwnPreempts
 from stopline_cabinets.ntcip.report import Reporter
 from stopline_cabinets.ntcip.session import Push, Session
-from stopline_cabinets.ntcip.status import ControlStatus
+from stopline_cabinets.ntcip.status import ControlStatus, Unit
 from stopline_cabinets.ntcip.watcher import DeviceClock
 from stopline_cabinets.words import NO_STAGE, CabinetState, Kind, PlanCommand, Receipt, Result, following
 from stopline_signals.errors import CabinetError
@@ -81,7 +83,7 @@ class NtcipCabinet:
         self._keeper = Keeper(self.session, rate=rate)
         self._stages = StageWatch(self._groups)
         self._reporter = Reporter(plan, self._groups, inputs)
-        self._preempts = 0
+        self._preempts = OwnPreempts()
         self._lost = ""
         self._holder: tuple[Holder | None, float] = (None, float("-inf"))
 
@@ -117,7 +119,12 @@ class NtcipCabinet:
         await self._see()
         leased = not self._lost and self._is_ours(self._beat())
         objection = self._objection
-        self._ledger.patterns = self.session.configuration.max_patterns
+        found = self.session.configuration
+        self._ledger.patterns = found.max_patterns
+        if command.kind is Kind.PREEMPT and (
+            wrong := preempt_objection(self._groups, found, command.pattern)
+        ):
+            raise PlanRefused(f"{self._name}: plan {command.seq} refused: {wrong}", Result.UNABLE)
         result = self._ledger.submit(command, self._clock.now(), leased=leased, in_service=not objection)
         if result is not Result.ACCEPTED:
             why = objection if result is Result.NOT_REMOTE else _WHY[result]
@@ -142,8 +149,7 @@ class NtcipCabinet:
         self._ledger.watch(now, NO_STAGE if sight.in_transition else sight.stage)
         if self._objection:
             self._ledger.drop()
-        alive = self._ledger.active is not None or self._preempts > 0
-        await self._keeper.keep(self._desired, alive=alive)
+        await self._keeper.keep(self._desired, alive=self._ledger.active is not None)
 
     async def release(self) -> None:
         """Set everything to zero and give the lease up."""
@@ -161,20 +167,6 @@ class NtcipCabinet:
         self.session.leave()
 
     # --- what only NTCIP cabinets have ---
-
-    async def preempt(self, number: int, on: bool) -> None:
-        """Switch a preempt's input on or off, kept alive by the heartbeat; needs the lease.
-
-        The preempt's own rows in the cabinet say what it does; its physical input may keep it on.
-        """
-        self._need_lease()
-        count = self.session.configuration.max_preempts
-        if not 1 <= number <= count:
-            raise CabinetRefused(f"{self._name}: has preempts 1..{count}, not {number}")
-        bit = 1 << number - 1
-        self._keeper.touched |= bit
-        self._preempts = self._preempts | bit if on else self._preempts & ~bit
-        await self._keeper.send(self._desired)
 
     async def load_pattern(self, timing: pattern.Timing) -> None:
         """Level A: put splits into a spare pattern; a plan of Kind.PATTERN then selects it. Needs the lease.
@@ -200,6 +192,11 @@ class NtcipCabinet:
             self._lost = self._keeper.loss(self.session.watcher.unit)
         if self._lost:
             self._forget_wishes()
+        self._note_preempts(self.session.watcher.unit if news.unit else None)
+
+    def _note_preempts(self, unit: Unit | None) -> None:
+        asked = self._ledger.preempt | self._keeper.sent.preempts
+        self._preempts.see(self._clock.now(), asked, unit)
 
     def _sight(self) -> Sight:
         return self._stages.see(self._clock.now(), self.session.watcher.lamps, self._ledger.wanted)
@@ -211,6 +208,7 @@ class NtcipCabinet:
             self._ledger,
             self._sight(),
             self._known_holder(),
+            Asked(preempts=self._preempts.running),
         )
 
     def _known_holder(self) -> Holder | None:
@@ -228,27 +226,29 @@ class NtcipCabinet:
         """Everything wanted at this moment."""
         active = self._ledger.active
         if active is None or self._objection:
-            return Desired(preempts=self._preempts)
+            return NOTHING_DESIRED
         command = active.command
         if command.kind is Kind.FLASH:
-            return Desired(Masks(), FLASH, self._preempts)
+            return Desired(Masks(), FLASH)
         called = self._groups.phases_of(command.calls)
         omitted = self._groups.phases_of(command.omits)
         if command.kind is Kind.PATTERN:
-            return Desired(own_masks(called, omitted), command.pattern, self._preempts)
+            return Desired(own_masks(called, omitted), command.pattern)
+        if command.kind is Kind.PREEMPT:
+            return Desired(own_masks(called, omitted), FREE, self._ledger.preempt)
         wanted = self._groups.stage_phases[self._ledger.wanted]
         enabled, greens = self.session.configuration.enabled, self.session.watcher.lamps.greens
-        return Desired(stage_masks(wanted, enabled, greens, called, omitted), FREE, self._preempts)
+        return Desired(stage_masks(wanted, enabled, greens, called, omitted), FREE)
 
     @property
     def _objection(self) -> str:
         """Why the cabinet must not be controlled now; empty when it may."""
-        session, asked = self.session, self._ledger.asks_flash or self._keeper.sent.pattern == FLASH
-        return objection(session.watcher.unit, session.pushed_status, asked_flash=asked)
+        session = self.session
+        asked = Asked(self._ledger.asks_flash or self._keeper.sent.pattern == FLASH, self._preempts.running)
+        return objection(session.watcher.unit, session.pushed_status, asked)
 
     def _forget_wishes(self) -> None:
         self._ledger.drop()
-        self._preempts = 0
 
     # --- the lease ---
 

@@ -13,6 +13,8 @@ from stopline_cabinets.ntcip.desired import (
     keeps,
     to_bindings,
 )
+from stopline_cabinets.ntcip.masks import numbers_in
+from stopline_cabinets.ntcip.objects import cell
 from stopline_cabinets.ntcip.session import Session
 from stopline_cabinets.ntcip.status import ControlStatus, Unit
 from stopline_cabinets.snmp.codec import VarBind
@@ -50,6 +52,7 @@ class Keeper:
 
         def bindings() -> list[VarBind]:
             self.sent = desired()
+            self.touched |= self.sent.preempts
             return to_bindings(self.sent, groups, self.touched)
 
         return await self._session.peer.set(bindings)
@@ -71,8 +74,12 @@ class Keeper:
     async def is_kept(self) -> bool:
         """Whether the cabinet shows what was sent, asked now."""
         board = self._session.board
-        values = await self._session.peer.get_available(board.masks)
+        preempts = {n: cell("preemptControlState", n) for n in numbers_in(self.touched)}
+        values = await self._session.peer.get_available((*board.masks, *preempts.values()))
         pattern = values.get(PATTERN_CONTROL, self.sent.pattern)
+        for number, oid in preempts.items():
+            if values.get(oid, 0) != self.sent.preempts >> number - 1 & 1:
+                return False
         return pattern == self.sent.pattern and keeps(board.read_masks(values), self.sent.masks)
 
     def loss(self, unit: Unit) -> str:

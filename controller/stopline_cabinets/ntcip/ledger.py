@@ -11,6 +11,7 @@ from stopline_cabinets.reference import MAX_INTERVAL, MAX_OFFSET, MAX_TTL
 from stopline_cabinets.words import (
     FREE_PATTERN,
     NO_STAGE,
+    OWN_PATTERN,
     Can,
     Kind,
     PlanCommand,
@@ -20,7 +21,7 @@ from stopline_cabinets.words import (
 )
 from stopline_signals.plan import SignalPlan
 
-CAN = Can.FLASH | Can.PATTERN | Can.CALL | Can.OMIT
+CAN = Can.FLASH | Can.PATTERN | Can.CALL | Can.OMIT | Can.PREEMPT
 """What any NTCIP cabinet can be asked for beyond stages; there is no object for all red."""
 
 
@@ -56,6 +57,12 @@ class Ledger:
         """The stage wanted now, NO_STAGE while none is."""
         rows = self.active.command.rows if self.active else ()
         return rows[self.row].stage if rows else NO_STAGE
+
+    @property
+    def preempt(self) -> int:
+        """The preempt asked for, as a mask."""
+        command = None if self.active is None else self.active.command
+        return 1 << command.pattern - 1 if command is not None and command.kind is Kind.PREEMPT else 0
 
     @property
     def asks_flash(self) -> bool:
@@ -122,14 +129,19 @@ class Ledger:
 
     def _well_formed(self, command: PlanCommand) -> bool:
         timely = 0 < command.ttl <= MAX_TTL and 0 <= command.valid_from <= MAX_OFFSET
-        known = 0 <= command.pattern <= self.patterns or command.pattern == FREE_PATTERN
         return (
             timely
             and command.seq != 0
             and bool(command.rows) == (command.kind is Kind.STAGES)
-            and (known if command.kind is Kind.PATTERN else not command.pattern)
+            and self._knows(command)
             and not (command.calls | command.omits) >> self._groups
         )
+
+    def _knows(self, command: PlanCommand) -> bool:
+        """Whether there is such a pattern; which preempts there are is the driver's to know."""
+        if command.kind is Kind.PATTERN:
+            return 0 <= command.pattern <= self.patterns or command.pattern == FREE_PATTERN
+        return command.pattern > 0 if command.kind is Kind.PREEMPT else command.pattern == OWN_PATTERN
 
 
 def command_crc(command: PlanCommand) -> int:

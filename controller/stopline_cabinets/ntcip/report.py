@@ -9,6 +9,7 @@ from stopline_cabinets.ntcip.checks import (
     FAULT_EXPIRED,
     FAULT_MONITOR,
     FAULT_PUSH,
+    Asked,
     flags_of,
     flashes,
     mode_of,
@@ -35,12 +36,18 @@ class Reporter:
         self._every_stage = (1 << len(plan.stages)) - 1
 
     def state(
-        self, now: int, session: Session, ledger: Ledger, sight: Sight, holder: Holder | None
+        self,
+        now: int,
+        session: Session,
+        ledger: Ledger,
+        sight: Sight,
+        holder: Holder | None,
+        asked: Asked,
     ) -> CabinetState:
         """The state at `now`."""
         watcher, pushed = session.watcher, session.pushed_status
         active = ledger.active
-        mode = mode_of(watcher.unit, pushed, asked_flash=ledger.asks_flash)
+        mode = mode_of(watcher.unit, pushed, asked._replace(flash=ledger.asks_flash))
         if active and mode is Mode.LOCAL and watcher.unit.control != ControlStatus.BACKUP:
             mode = Mode.REMOTE  # its status follows a little later
         dark = flashes(watcher.unit, pushed)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-from stopline_cabinets.ntcip.configuration import SET_ID, Configuration
+from stopline_cabinets.ntcip.configuration import SET_ID, WATCHED_PREEMPTS, Configuration
 from stopline_cabinets.ntcip.desired import COLUMNS, PATTERN_CONTROL, Masks
 from stopline_cabinets.ntcip.feeds import Detections, Feeds, Volume
 from stopline_cabinets.ntcip.groups import GroupMap, Lamps
@@ -16,9 +16,6 @@ from stopline_cabinets.snmp.codec import Oid, Value
 from stopline_cabinets.snmp.errors import UnexpectedAnswer
 
 Values = Mapping[Oid, Value]
-
-WATCHED_PREEMPTS = 8
-"""Preempts whose state is watched; a cabinet with more has the rest for transit priority."""
 
 
 class ControlStatus(IntEnum):
@@ -81,6 +78,11 @@ class Unit(NamedTuple):
     uptime: int | None = None
     preempts: tuple[int, ...] = ()
     masks: Masks = Masks()
+
+    @property
+    def preempting(self) -> int:
+        """Preempts that have the signals (mask, preempt 1 in bit 0)."""
+        return sum(1 << at for at, state in enumerate(self.preempts) if state in RUNNING_PREEMPT)
 
 
 class Board:

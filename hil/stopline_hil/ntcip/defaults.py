@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from stopline_cabinets.ntcip.feeds import Feed
+from stopline_cabinets.preempts import preempts_of
 from stopline_cabinets.snmp.codec import Value
 from stopline_hil.ntcip.coordination import local_splits
 from stopline_hil.ntcip.phases import Phases, numbers_in
-from stopline_hil.ntcip.size import ACTIONS, PATTERNS, SEQUENCES, SPLITS, Size, preempts_of
+from stopline_hil.ntcip.size import ACTIONS, PATTERNS, SEQUENCES, SPLITS, Size
 from stopline_signals.plan import Detector, DetectorKind, Preempt, Recall, SignalPlan
 
 Key = tuple[str, tuple[int, ...]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stopline_cabinets.preempts import preempts_of
 from stopline_hil.ntcip.database import Database
 from stopline_hil.ntcip.phases import Phases
-from stopline_hil.ntcip.size import preempts_of
 from stopline_signals.plan import NO_CONFLICT, GroupKind, Preempt, SignalGroup, SignalPlan
 
 LEAST_YELLOW = 30

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stopline_cabinets.ntcip.feeds import Feed
+from stopline_cabinets.preempts import preempts_of
 from stopline_hil.ntcip.phases import MAX_PHASES, Phases
-from stopline_signals.plan import DetectorKind, Preempt, SignalPlan
+from stopline_signals.plan import DetectorKind
 
 PATTERNS = 16
 SPLITS = 16
@@ -44,20 +45,4 @@ def size_of(phases: Phases, feeds: Mapping[str, Feed]) -> Size:
         preempts=len(preempts_of(plan)),
         rings=max(phases.ring_of.values()),
         channels=len(plan.groups),
-    )
-
-
-def preempts_of(plan: SignalPlan) -> tuple[Preempt, ...]:
-    """The plan's preempts, else an emergency input for each stage, as a technician would wire it."""
-    if plan.preempts:
-        return plan.preempts
-    return tuple(
-        Preempt(
-            name=f"emergency {stage.name}",
-            dwell=index,
-            priority=index + 1,
-            min_duration=50,
-            max_presence=1800,
-        )
-        for index, stage in enumerate(plan.stages[:MAX_PHASES])
     )
