@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.observation import (
+    FIRST_LAMP_FEATURE,
+    LAMP_FEATURES,
     MAX_GROUPS,
     MAX_STAGES,
     ROW_FEATURES,
@@ -25,9 +27,6 @@ from stopline_signals.plan import Aspect, DetectorKind
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-FIRST_LAMP_FEATURE = ROW_FEATURES.index("called")
-LAMP_FEATURES = ROW_FEATURES.index("lanes") - FIRST_LAMP_FEATURE
 
 
 class BatchEncoder:

@@ -29,7 +29,8 @@ def calls_from(plan: SignalPlan, readings: Sequence[DetectorReading]) -> int:
     """Bit mask of the groups with demand; an unhealthy sensor calls all the time (recall)."""
     calls = 0
     for detector, reading in zip(plan.detectors, readings, strict=True):
-        calls |= (reading.vehicles > 0 or not reading.healthy) << detector.group
+        if reading.vehicles > 0 or not reading.healthy:
+            calls |= 1 << detector.group
     return calls
 
 
@@ -37,8 +38,8 @@ def near_calls_from(plan: SignalPlan, readings: Sequence[DetectorReading]) -> in
     """Like calls_from, but far zones do not call: what an actuated controller extends on."""
     calls = 0
     for detector, reading in zip(plan.detectors, readings, strict=True):
-        if detector.kind is not DetectorKind.FAR_ZONE:
-            calls |= (reading.vehicles > 0 or not reading.healthy) << detector.group
+        if (reading.vehicles > 0 or not reading.healthy) and detector.kind is not DetectorKind.FAR_ZONE:
+            calls |= 1 << detector.group
     return calls
 
 

@@ -8,7 +8,7 @@ transition to its end. Yellow, red clearance and pedestrian clearance are never 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from stopline_signals.errors import PlanError
 from stopline_signals.events import Event, HiRes
@@ -66,6 +66,21 @@ class Lit(NamedTuple):
 KEPT_LAMPS = 4096
 """Lamp combinations whose `Lit` is remembered; a junction shows a few dozen."""
 
+NEVER_OVERDUE = 1 << 60
+"""Limit of a group that no stage serves: asking for it would not help."""
+
+_Record = TypeVar("_Record")
+
+
+class _Maker(Protocol):
+    """Makes a NamedTuple of its fields, all of them and in order."""
+
+    def __call__(self, kind: type[_Record], fields: tuple[object, ...], /) -> _Record: ...
+
+
+# A NamedTuple's own constructor is Python; the tuple's builds the same record in a third of the time.
+_new: _Maker = vars(tuple)["__new__"]
+
 
 class Engine:
     """Runs one signal plan."""
@@ -99,6 +114,10 @@ class Engine:
             for group, stages in zip(plan.groups, serving, strict=True)
         )
         """Per group the wait (tenths) after which it must be asked for so that its red ends near max_red."""
+        self._overdue_after = tuple(
+            limit if stages else NEVER_OVERDUE
+            for limit, stages in zip(self.limits, self._serving, strict=True)
+        )
 
     def start(self, now: int, stage: int = 0) -> EngineState:
         """Start-up at `now` (tenths): all red, then the stage."""
@@ -117,13 +136,19 @@ class Engine:
         The request counts at every tick after `state.now`, so that lamps already shown for `state.now` stay
         true; with `until == state.now` it counts at once, which is how a simulator acts on a decision.
         """
-        if until < state.now:
-            raise PlanError(
-                f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
-            )
+        now, stage, settled_at, aspects, since, ended, waiting, pending, called = state
+        if until < now:
+            raise PlanError(f"junction {self.plan.junction}: time ran backwards, {now} to {until} tenths")
         events: list[Event] = []
-        if self._nothing_due(state, request, calls, until):
-            return Advanced(_at(until, state), events)
+        if (
+            calls == called
+            and request in (stage, KEEP)
+            and not calls & self._served[stage]
+            and not (pending and pending[0][0] <= until)
+        ):
+            # Only time passes: the way most calls go, so it is spelt out.
+            steady = (until, stage, settled_at, aspects, since, ended, waiting, pending, called)
+            return _new(Advanced, (_new(EngineState, steady), events))
         state = self._note_waiting(state, calls, events)
         if state.now == until:
             return Advanced(self._settle(state, request, calls, events), events)
@@ -139,8 +164,9 @@ class Engine:
         """
         if state.now < state.settled_at:
             return 1 << state.stage
-        legal, now, since = self._all_stages, state.now, state.since
-        for group, minimum, keepers in self._lit(state.aspects).minima:
+        legal, now, since, aspects = self._all_stages, state.now, state.since, state.aspects
+        lit = self._lit_by_aspects.get(aspects) or self._lit(aspects)
+        for group, minimum, keepers in lit.minima:
             if now - since[group] < minimum:
                 legal &= keepers
         return legal | 1 << state.stage
@@ -186,12 +212,11 @@ class Engine:
 
     def most_overdue(self, state: EngineState, grace: int = 0) -> int | None:
         """The group whose call is furthest past its limit and `grace` (tenths), if any; ties by index."""
+        by = state.now - grace
         worst, group_at_worst = -1, None
         for group, since in enumerate(state.waiting_since):
-            if since >= 0 and self._serving[group]:
-                excess = state.now - since - self.limits[group] - grace
-                if excess > worst:
-                    worst, group_at_worst = excess, group
+            if since >= 0 and by - since - self._overdue_after[group] > worst:
+                worst, group_at_worst = by - since - self._overdue_after[group], group
         return group_at_worst
 
     def serving(self, group: int) -> int:
@@ -228,34 +253,19 @@ class Engine:
         if previous is None:
             blank = (now,) * count
             previous = EngineState(now, stage, now, tuple(aspects), blank, blank, (NOT_WAITING,) * count, ())
-        since = list(previous.since)
-        ended = list(previous.ended)
-        for group, aspect in enumerate(aspects):
-            before = previous.aspects[group]
-            if aspect != before:
-                since[group] = now
-            if before >= PERMISSIVE and (aspect < before):
-                ended[group] = now
+        shown, before = tuple(aspects), previous.aspects
+        since, ended = previous.since, previous.ended
+        if shown != before:
+            lamps = list(zip(before, shown, strict=True))
+            since = tuple(now if new != old else at for (old, new), at in zip(lamps, since, strict=True))
+            ended = tuple(
+                now if old >= PERMISSIVE and new < old else at
+                for (old, new), at in zip(lamps, ended, strict=True)
+            )
         settled = now + 1 if in_transition else min(previous.settled_at, now)
-        state = EngineState(
-            now,
-            stage,
-            settled,
-            tuple(aspects),
-            tuple(since),
-            tuple(ended),
-            previous.waiting_since,
-            (),
-            previous.called,
-        )
+        read = (now, stage, settled, shown, since, ended, previous.waiting_since, (), previous.called)
+        state = _new(EngineState, read)
         return self._note_waiting(state, calls, [], previous.aspects)
-
-    def _nothing_due(self, state: EngineState, request: int, calls: int, until: int) -> bool:
-        """Whether only time passes up to `until`."""
-        if calls != state.called or (request not in (KEEP, state.stage)):
-            return False
-        pending = state.pending
-        return not (calls & self._served[state.stage] or (pending and pending[0][0] <= until))
 
     def _settle(self, state: EngineState, request: int, calls: int, events: list[Event]) -> EngineState:
         """Everything that happens at `state.now`."""
@@ -281,39 +291,32 @@ class Engine:
             if before >= PERMISSIVE and aspect < before:
                 ended[group] = due
             if aspect < PERMISSIVE or before < PERMISSIVE:
-                for code in self._codes[group][aspect]:
-                    events.append(Event(due, code, group + 1))
+                events += [_new(Event, (due, code, group + 1)) for code in self._codes[group][aspect]]
             aspects[group], since[group] = aspect, due
-        return EngineState(
-            now,
-            state.stage,
-            state.settled_at,
-            tuple(aspects),
-            tuple(since),
-            tuple(ended),
-            state.waiting_since,
-            pending[count:],
-            state.called,
-        )
+        lamps = (tuple(aspects), tuple(since), tuple(ended))
+        return _new(EngineState, (*state[:3], *lamps, state.waiting_since, pending[count:], state.called))
 
     def _note_waiting(
         self, state: EngineState, calls: int, events: list[Event], before: tuple[int, ...] | None = None
     ) -> EngineState:
         """Note which calls wait now; `before` are the lamps at which `state.called` was noted."""
+        if calls == state.called and before in (None, state.aspects):
+            return state
         lit = self._lit(state.aspects).mask
         waited = state.called & ~(lit if before is None else self._lit(before).mask)
         waits = calls & ~lit
         changed = (waits ^ waited) & self._all_groups
         if not changed:
-            return state if calls == state.called else EngineState(*state[:-1], calls)
-        waiting = list(state.waiting_since)
-        for group in range(len(waiting)):
-            if changed >> group & 1:
-                called = bool(waits >> group & 1)
-                waiting[group] = state.now if called else NOT_WAITING
-                if not lit >> group & 1:
-                    events.append(self._call_event(state.now, group, called))
-        return EngineState(*state[:6], tuple(waiting), state.pending, calls)
+            return state if calls == state.called else _new(EngineState, (*state[:-1], calls))
+        now, waiting = state.now, list(state.waiting_since)
+        while changed:
+            group = (changed & -changed).bit_length() - 1
+            changed &= changed - 1
+            called = bool(waits >> group & 1)
+            waiting[group] = now if called else NOT_WAITING
+            if not lit >> group & 1:
+                events.append(self._call_event(now, group, called))
+        return _new(EngineState, (*state[:6], tuple(waiting), state.pending, calls))
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
         if request not in (KEEP, state.stage):
@@ -339,7 +342,8 @@ class Engine:
             # A yellow already running still ends in red before its group may start again.
             kept = [change for change in state.pending if change[0] < first.get(change[1], change[0] + 1)]
             pending = tuple(sorted([*kept, *schedule.changes]))
-        return EngineState(state.now, stage, schedule.settled_at, *state[3:7], pending, state.called)
+        changed = (state.now, stage, schedule.settled_at, *state[3:7], pending, state.called)
+        return _new(EngineState, changed)
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
         if self._about_to_leave(state):
@@ -452,7 +456,7 @@ class Engine:
 
 def _at(now: int, state: EngineState) -> EngineState:
     """The same state at another time; several times cheaper than `_replace`."""
-    return EngineState(now, *state[1:])
+    return _new(EngineState, (now, *state[1:]))
 
 
 def shown_green(aspect: int) -> bool:

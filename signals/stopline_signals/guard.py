@@ -37,7 +37,9 @@ class Guard:
     def __init__(self, engine: Engine) -> None:
         """Bind to the junction's engine."""
         self._engine = engine
-        self._stages = (1 << len(engine.plan.stages)) - 1
+        self._count = len(engine.plan.stages)
+        self._stages = (1 << self._count) - 1
+        self._granted = tuple(Verdict(stage, None) for stage in range(self._count + 1))
 
     def allowed(self, state: EngineState, grace: int = 0) -> int:
         """Bit mask of the stages a source may choose now, all red left out.
@@ -58,11 +60,15 @@ class Guard:
     def decide(self, state: EngineState, request: int, grace: int = 0) -> Verdict:
         """Grant the request, or replace it by the nearest legal stage with the reason; `grace` as above."""
         asked = state.stage if request == KEEP else request
+        if asked == state.stage < self._count and (
+            state.now < state.settled_at or self._engine.most_overdue(state, grace) is None
+        ):
+            return self._granted[asked]  # what is in force may stay, and nobody waits too long for it
         allowed = self.allowed(state, grace)
         if asked == self._engine.all_red:
             allowed |= self._engine.legal(state) & ~self._stages
         if asked >= 0 and allowed >> asked & 1:
-            return Verdict(asked, None)
+            return self._granted[asked]
         return Verdict(self._nearest(state, allowed), self._reason(state, asked))
 
     def _nearest(self, state: EngineState, allowed: int) -> int:

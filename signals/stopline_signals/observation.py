@@ -7,6 +7,7 @@ zero. Everything comes from detectors and from the junction's own lamps; nothing
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.errors import PlanError
-from stopline_signals.plan import Aspect, Detector, DetectorKind, GroupKind, SignalGroup, SignalPlan
+from stopline_signals.plan import Detector, DetectorKind, GroupKind, SignalGroup, SignalPlan
+from stopline_signals.transition import GREEN, PERMISSIVE, YELLOW
 
 ENCODER_VERSION = 1
 MAX_GROUPS = 32
@@ -103,10 +105,15 @@ class Encoder:
         self.layout = ObservationLayout(max_groups, max_stages)
         self._engine = engine
         self._static = _static_vector(plan, self.layout)
-        self._demand = tuple(_demand_column(plan, detector) for detector in plan.detectors)
+        self._zones = tuple(_zone(plan, detector) for detector in plan.detectors)
         self._groups = tuple((group.max_red, group.minimum) for group in plan.groups)
-        self._tails = tuple(_static_row(group) for group in plan.groups)
+        self._blank = [figure for group in plan.groups for figure in (*BLANK_ROW, *_static_row(group))]
         self._members = tuple(stage.groups for stage in plan.stages)
+        count = range(len(plan.stages))
+        self._typical = tuple(  # all red is one past the plan's own
+            tuple(engine.typical_transition(stage, to) / 100.0 for to in count)
+            for stage in (*count, len(count))
+        )
 
     def encode(
         self,
@@ -121,12 +128,13 @@ class Encoder:
         """
         vector = np.empty(self.layout.size, np.float32) if out is None else out
         vector[:] = self._static
-        waited = self._waited(state)
-        rows = self._rows(state, readings, waited)
-        vector[: len(rows)] = rows
+        rows = self._blank.copy()
+        self._put_demand(rows, readings)
+        waited = self._put_lamps(rows, state)
+        vector[: len(rows)] = array("f", rows)
         stages = self._stages(state, waited)
         start = self.layout.stages.start
-        vector[start : start + len(stages)] = stages
+        vector[start : start + len(stages)] = array("f", stages)
         start = self.layout.mask.start
         vector[start : start + len(self._members)] = [allowed >> s & 1 for s in range(len(self._members))]
         return vector
@@ -134,78 +142,72 @@ class Encoder:
     def static_vector(self) -> Vector:
         """The vector as far as it never changes, all the rest 0."""
         vector = self._static.copy()
-        rows = vector[self.layout.rows].reshape(self.layout.max_groups, -1)
-        rows[: len(self._tails), -len(self._tails[0]) :] = self._tails
+        vector[: len(self._blank)] = self._blank
         return vector
 
-    def _waited(self, state: EngineState) -> list[float]:
-        return [
-            min((state.now - since) / max_red, 1.5) if since >= 0 else 0.0
-            for since, (max_red, _) in zip(state.waiting_since, self._groups, strict=True)
-        ]
+    def _put_demand(self, rows: list[float], readings: Sequence[DetectorReading]) -> None:
+        for zone, (vehicles, queued, healthy) in zip(self._zones, readings, strict=True):
+            if zone is not None and healthy:
+                per_lane, total, full, both = zone
+                share = vehicles / full
+                rows[per_lane] = share if share < 2.0 else 2.0
+                share = queued / full
+                rows[per_lane + 1] = share if share < 2.0 else 2.0
+                share = vehicles / both
+                rows[total] = share if share < 3.0 else 3.0
 
-    def _rows(
-        self, state: EngineState, readings: Sequence[DetectorReading], waited: Sequence[float]
-    ) -> list[float]:
-        demand = [[0.0] * 6 for _ in self._groups]
-        for column, reading in zip(self._demand, readings, strict=True):
-            if column is not None and reading.healthy:
-                column.fill(demand, reading)
-        rows: list[float] = []
-        for group, aspect in enumerate(state.aspects):
-            shown_for = state.now - state.since[group]
-            rows += demand[group]
-            rows += (float(state.waiting_since[group] >= 0), waited[group])
-            rows += _lamp_features(aspect, shown_for, self._groups[group][1])
-            rows += self._tails[group]
-        return rows
+    def _put_lamps(self, rows: list[float], state: EngineState) -> list[float]:
+        """Write columns called to minimum_left; returns how long each group has waited."""
+        now, at, every = state.now, FIRST_LAMP_FEATURE, len(ROW_FEATURES)
+        waited = [0.0] * len(self._groups)
+        lamps = zip(self._groups, state.aspects, state.since, state.waiting_since, strict=True)
+        for group, ((max_red, minimum), aspect, began, called) in enumerate(lamps):
+            if called >= 0:
+                share = (now - called) / max_red
+                rows[at], rows[at + 1] = 1.0, share if share < 1.5 else 1.5
+                waited[group] = rows[at + 1]
+            shown = now - began
+            if aspect >= PERMISSIVE:
+                share = shown / 300.0
+                rows[at + (2 if aspect == GREEN else 3)] = 1.0
+                rows[at + 5] = share if share < 2.0 else 2.0
+                rows[at + 7] = (minimum - shown) / 100.0 if shown < minimum else 0.0
+            else:
+                share = shown / 600.0
+                rows[at + 4] = 1.0 if aspect == YELLOW else 0.0
+                rows[at + 6] = share if share < 2.0 else 2.0
+            at += every
+        return waited
 
     def _stages(self, state: EngineState, waited: Sequence[float]) -> list[float]:
-        engine, figures = self._engine, list[float]()
-        for stage, members in enumerate(self._members):
-            figures += (
-                float(stage == state.stage),
-                engine.typical_transition(state.stage, stage) / 100.0,
-                min((engine.earliest(state, stage) - state.now) / 100.0, 3.0),
-                max((waited[group] for group in members), default=0.0),
-            )
+        """The figures of all stages, in a row."""
+        figures: list[float] = []
+        found = zip(self._members, self._typical[state.stage], self._engine.waits(state), strict=True)
+        for members, typical, wait in found:
+            overdue = 0.0
+            for group in members:
+                if waited[group] > overdue:
+                    overdue = waited[group]
+            figures += (0.0, typical, wait / 100.0 if wait < 300 else 3.0, overdue)
+        if state.stage < len(self._members):
+            figures[state.stage * len(STAGE_FEATURES)] = 1.0
         return figures
 
 
-@dataclass(frozen=True, slots=True)
-class _DemandColumn:
-    """Where one zone's reading goes: row, first column, and how it is scaled."""
-
-    group: int
-    per_lane: int
-    total: int
-    capacity: float
-    lanes: float
-
-    def fill(self, demand: list[list[float]], reading: DetectorReading) -> None:
-        row, full = demand[self.group], self.lanes * self.capacity
-        row[self.per_lane] = min(reading.vehicles / full, 2.0)
-        row[self.per_lane + 1] = min(reading.queued / full, 2.0)
-        row[self.total] = min(reading.vehicles / (2.0 * self.capacity), 3.0)
+FIRST_LAMP_FEATURE = ROW_FEATURES.index("called")
+LAMP_FEATURES = ROW_FEATURES.index("lanes") - FIRST_LAMP_FEATURE
+BLANK_ROW = (0.0,) * (FIRST_LAMP_FEATURE + LAMP_FEATURES)
 
 
-def _demand_column(plan: SignalPlan, detector: Detector) -> _DemandColumn | None:
-    """The columns a zone feeds; a push button only calls."""
+def _zone(plan: SignalPlan, detector: Detector) -> tuple[int, int, float, float] | None:
+    """Where a zone's reading goes, per lane and in total, and what it is divided by; a button only calls."""
+    row = detector.group * len(ROW_FEATURES)
     lanes = max(plan.groups[detector.group].lanes, 0.5)
     if detector.kind is DetectorKind.NEAR_ZONE:
-        return _DemandColumn(detector.group, 0, 4, 7.0, lanes)
+        return row, row + 4, lanes * 7.0, 2.0 * 7.0
     if detector.kind is DetectorKind.FAR_ZONE:
-        return _DemandColumn(detector.group, 2, 5, 10.0, lanes)
+        return row + 2, row + 5, lanes * 10.0, 2.0 * 10.0
     return None
-
-
-def _lamp_features(aspect: int, shown_for: int, minimum: int) -> tuple[float, ...]:
-    """Columns protected to minimum_left of one row."""
-    if aspect >= Aspect.PERMISSIVE:
-        protected = float(aspect == Aspect.GREEN)
-        left = max(minimum - shown_for, 0) / 100.0
-        return (protected, 1.0 - protected, 0.0, min(shown_for / 300.0, 2.0), 0.0, left)
-    return (0.0, 0.0, float(aspect == Aspect.YELLOW), 0.0, min(shown_for / 600.0, 2.0), 0.0)
 
 
 def _static_row(group: SignalGroup) -> tuple[float, ...]:

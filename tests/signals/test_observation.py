@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+
 import numpy as np
 import pytest
 
-from stopline_signals import DetectorReading, Encoder, Engine, Guard, PlanError, calls_from
+from stopline_signals import ENCODER_VERSION, DetectorReading, Encoder, Engine, Guard, PlanError, calls_from
 from stopline_signals.observation import ROW_FEATURES, STAGE_FEATURES
 from tests.signals.plans_for_tests import EAST, NORTH, WALK, four_groups
 
@@ -71,3 +74,22 @@ def test_encoding_into_a_given_array_leaves_nothing_behind() -> None:
 def test_a_junction_too_large_is_refused_by_name() -> None:
     with pytest.raises(PlanError, match="4 groups and 3 stages"):
         Encoder(Engine(four_groups()), 3, 8)
+
+
+def test_the_vector_is_still_version_1_to_the_last_bit() -> None:
+    """A trained bundle depends on every bit; change ENCODER_VERSION before you change this digest."""
+    engine = Engine(four_groups())
+    encoder, guard = Encoder(engine, 6, 4), Guard(engine)
+    seen, chance = hashlib.sha256(), random.Random(1)
+    state = engine.start(0)
+    for _ in range(300):
+        calls = chance.getrandbits(4)
+        readings = [
+            DetectorReading(chance.randrange(30), chance.randrange(9), chance.random() < 0.9)
+            for _ in range(4)
+        ]
+        seen.update(encoder.encode(state, readings, guard.allowed(state)).tobytes())
+        asked = guard.decide(state, chance.randrange(3)).stage
+        state = engine.advance(state, asked, calls, state.now + chance.randrange(1, 90)).state
+    assert ENCODER_VERSION == 1
+    assert seen.hexdigest() == "3cda6e375f36366b622643b471fc385b6431757b1b804b31c29c4ea1b3eff7ec"
