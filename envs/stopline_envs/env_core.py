@@ -1,4 +1,4 @@
-"""What the single-environment faces share: a SlotRun here, or in a helper process when SUMO is taken here."""
+"""What the single-environment faces share: slots here, or in a helper process when SUMO is taken here."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from stopline_envs.episodes import ScenarioSource, scenario_for
 from stopline_envs.helper import Helper
+from stopline_envs.neighbours import slot_run
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_envs.simulation import simulation_running
-from stopline_envs.slots import Masks, Observations, SlotRun, SlotSettings
+from stopline_envs.slots import Masks, Observations, SlotSettings
 from stopline_signals.errors import SimulationError
 
 
@@ -41,7 +42,7 @@ class LocalSlots:
 
     def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
         """Prepare; SUMO starts in `reset`."""
-        self._run = SlotRun(scenario, settings)
+        self._run = slot_run(scenario, settings)
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode."""

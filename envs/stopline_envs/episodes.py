@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stopline_envs.neighbours import NeighbourRun, slot_run
 from stopline_envs.scenario import Scenario
 from stopline_envs.slots import Masks, Observations, SlotRun, SlotSettings
 from stopline_signals.errors import ScenarioError, SimulationError
@@ -44,7 +45,7 @@ class Episodes:
         self._seed = seed
         self._number = number
         self._episode = 0
-        self._run: SlotRun | None = None
+        self._run: SlotRun | NeighbourRun | None = None
         self._returns = np.zeros(slots)
         self._length = 0
 
@@ -56,7 +57,7 @@ class Episodes:
         self._episode += 1
         self.close()
         scenario = scenario_for(self._source, own)
-        self._run = SlotRun(scenario, self._settings)
+        self._run = slot_run(scenario, self._settings)
         if len(self._run.names) != self._slots:
             raise ScenarioError(
                 f"scenario {scenario.name} has {len(self._run.names)} signals, the environment {self._slots} "
@@ -88,7 +89,7 @@ class Episodes:
             self._run.close()
             self._run = None
 
-    def _last_infos(self, run: SlotRun, observations: Observations) -> list[dict[str, Any]]:
+    def _last_infos(self, run: SlotRun | NeighbourRun, observations: Observations) -> list[dict[str, Any]]:
         """Time is up, nothing ended: SB3 then bootstraps from the terminal observation."""
         summary = run.summary()
         return [

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stopline_envs.actions import ActionFace, NextStage, action_face
 from stopline_envs.env_core import EnvCore
 from stopline_envs.episodes import ScenarioSource
+from stopline_envs.neighbours import observation_size
 from stopline_envs.slots import MOST, SlotSettings
 from stopline_signals.errors import ScenarioError
 from stopline_signals.observation import ObservationLayout
@@ -55,7 +56,7 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.signal = signal or self._core.signals()[0]
         self._core.settings = replace(settings, signals=(self.signal,))
         self.render_mode = None
-        self.observation_space = spaces.Box(0.0, MOST, (self.layout.size,), np.float32)
+        self.observation_space = spaces.Box(0.0, MOST, (observation_size(settings),), np.float32)
         self.action_space = spaces.Discrete(settings.max_stages)
         self._mask = np.ones(settings.max_stages, dtype=np.bool_)
 

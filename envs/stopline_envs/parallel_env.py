@@ -11,6 +11,7 @@ from pettingzoo import ParallelEnv
 
 from stopline_envs.actions import ActionFace, NextStage, action_face
 from stopline_envs.env_core import EnvCore
+from stopline_envs.neighbours import observation_size
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
@@ -41,8 +42,9 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
         self.layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
         plans = plans_of(self.scenario).plans
         self._stages = {name: len(plans[name].stages) for name in self.possible_agents}
+        size = observation_size(self.settings)
         self.observation_spaces: dict[str, spaces.Space[Any]] = {
-            name: spaces.Box(0.0, MOST, (self.layout.size,), np.float32) for name in self.possible_agents
+            name: spaces.Box(0.0, MOST, (size,), np.float32) for name in self.possible_agents
         }
         self.action_spaces: dict[str, spaces.Space[Any]] = {
             name: spaces.Discrete(count) for name, count in self._stages.items()

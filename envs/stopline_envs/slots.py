@@ -32,6 +32,7 @@ class SlotSettings:
     `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
     look costs about a tenth of the second it looks at. `reward` is a name or a sum, as "delay + 0.1
     emissions" (see `rewards`). `faults` makes the detectors imperfect.
+    `neighbours` appends what that many signals nearby show and hold (see `neighbours`).
     """
 
     decision_interval: int = 5
@@ -43,6 +44,7 @@ class SlotSettings:
     trips: bool = False
     options: tuple[str, ...] = field(default=())
     faults: SensorFaults | None = None
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
         find_reward(self.reward)  # a wrong name is an error here, not in some worker later

@@ -17,9 +17,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from stopline_envs.episodes import Episodes, ScenarioSource, Stepped
 from stopline_envs.helper import Helper
+from stopline_envs.neighbours import observation_size
 from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
 from stopline_signals.errors import ScenarioError
-from stopline_signals.observation import ObservationLayout
 
 __all__ = ["ScenarioSource", "SlotSettings", "SlotVecEnv"]
 
@@ -45,12 +45,11 @@ class SlotVecEnv(VecEnv):
         if workers < 1 or slots < 1:
             raise ScenarioError(f"{workers} workers of {slots} slots: both must be at least 1")
         self.settings = settings or SlotSettings()
-        layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
         self.slots = slots
         self.render_mode = None
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  SB3 leaves its spaces unparametrised
             workers * slots,
-            spaces.Box(0.0, MOST, (layout.size,), np.float32),
+            spaces.Box(0.0, MOST, (observation_size(self.settings),), np.float32),
             spaces.Discrete(self.settings.max_stages),
         )
         self._masks: Masks = np.ones((workers * slots, self.settings.max_stages), dtype=np.bool_)
