@@ -12,18 +12,21 @@ from stopline_controller.audit import AuditLog
 from stopline_controller.clock import Clock
 from stopline_controller.decider import Decider
 from stopline_controller.desk import Desk
+from stopline_controller.detector_health import MINUTE, DetectorWatch, HealthLimits
 from stopline_controller.drivers import Lessee
 from stopline_controller.events import EventLog
 from stopline_controller.housekeeping import Housekeeping
 from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import LeaseBook
 from stopline_controller.link import CabinetLink
-from stopline_controller.loop import ControlLoop
+from stopline_controller.loop import SLOTS, ControlLoop
 from stopline_controller.overrides import OverrideBook
-from stopline_controller.policies import PolicyHost, host_bundle
+from stopline_controller.policy_assembly import open_policies, pacer
+from stopline_controller.policy_room import PolicyRoom
 from stopline_controller.priority import PriorityBook, PrioritySettings
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.site import JunctionSite, Site
+from stopline_controller.site_tables import DetectorsTable
 from stopline_controller.snapshots import Hub
 from stopline_controller.statistics import Statistics
 
@@ -47,7 +50,7 @@ class Controller:
     overrides: OverrideBook
     priority: PriorityBook
     desk: Desk
-    policy: PolicyHost | None
+    policies: PolicyRoom
     decider: Decider
     events: EventLog
     housekeeping: Housekeeping
@@ -63,29 +66,35 @@ def assemble(site: Site) -> Controller:
     tables = site.tables
     clock = Clock(tables.controller.clock_rate)
     plans = [junction.plan for junction in site.junctions]
-    policy = host_bundle(site.bundle, plans) if site.bundle else None
-    interval = policy.facts.decision_interval if policy else IDLE_INTERVAL_S
+    alarms, audit = Alarms(), AuditLog(site.state_dir / "audit.sqlite")
+    policies = open_policies(site, clock, audit, alarms)
+    interval = policies.facts.decision_interval if policies.facts else IDLE_INTERVAL_S
     arbiter = Arbiter(tables.control.stack)
-    controls = {plan.junction: JunctionControl(plan, arbiter, round(interval * 10)) for plan in plans}
+    # Junctions of one slot decide in different ticks, whatever the interval.
+    controls = {
+        plan.junction: JunctionControl(plan, arbiter, round(interval * 10), phase=index // SLOTS)
+        for index, plan in enumerate(plans)
+    }
+    hub, statistics = Hub(), Statistics()
     runtimes = [
-        _runtime(site, junction, controls[junction.plan.junction], clock, interval)
+        _runtime(site, junction, controls[junction.plan.junction], clock, interval, statistics)
         for junction in site.junctions
     ]
-    hub, statistics, alarms = Hub(), Statistics(), Alarms()
-    audit = AuditLog(site.state_dir / "audit.sqlite")
     events = EventLog(
         site.state_dir / "events.sqlite",
         {plan.junction: plan for plan in plans},
         tables.logs.keep_events,
         alarms,
     )
-    hub.listen(events.note)
+    hub.listen(events.note, news_only=True)
+    hub.listen(policies.note, news_only=True)
+    policies.on_pace(pacer(runtimes, lambda seconds: _ttl(site, seconds)))
     overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))
     priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
     loop = ControlLoop(
         clock,
         runtimes,
-        policy=policy,
+        policy=policies,
         overrides=overrides,
         priority=priority,
         audit=audit,
@@ -93,6 +102,7 @@ def assemble(site: Site) -> Controller:
         statistics=statistics,
         alarms=alarms,
     )
+    decider = Decider(policies.bundle, controls, hub)
     return Controller(
         site=site,
         clock=clock,
@@ -104,8 +114,8 @@ def assemble(site: Site) -> Controller:
         overrides=overrides,
         priority=priority,
         desk=Desk(clock, arbiter, controls, overrides, audit, hub, tables.overrides.confirm_within_s),
-        policy=policy,
-        decider=Decider(site.bundle, controls, hub),
+        policies=policies,
+        decider=decider,
         events=events,
         housekeeping=Housekeeping(
             clock,
@@ -114,6 +124,8 @@ def assemble(site: Site) -> Controller:
             alarms,
             junctions=tuple(controls),
             keep_records=tables.logs.keep_records,
+            chores=(policies.tidy,),
+            in_loop=(lambda: decider.use(policies.bundle),),
         ),
     )
 
@@ -126,19 +138,40 @@ def lessee_of(site: Site) -> Lessee:
 
 
 def _runtime(
-    site: Site, junction: JunctionSite, control: JunctionControl, clock: Clock, interval: float
+    site: Site,
+    junction: JunctionSite,
+    control: JunctionControl,
+    clock: Clock,
+    interval: float,
+    statistics: Statistics,
 ) -> JunctionRuntime:
     settings = site.tables.control
     cabinet = junction.driver.build(junction.plan, junction.options, lessee_of(site), clock)
-    ttl = settings.plan_ttl_s or PLANS_PER_TTL * interval
-    link = CabinetLink(cabinet, junction.plan, clock, heartbeat=settings.heartbeat_s, ttl=ttl)
+    ttl = _ttl(site, interval)
+    link = CabinetLink(
+        cabinet, junction.plan, clock, heartbeat=settings.heartbeat_s, ttl=ttl, statistics=statistics
+    )
     return JunctionRuntime(
         control,
         link,
         clock,
         min_coverage=site.tables.policy.min_coverage,
         restart_delay=settings.restart_delay_s,
+        watch=DetectorWatch(junction.plan, _health_limits(site.tables.detectors)),
     )
+
+
+def _health_limits(table: DetectorsTable) -> HealthLimits:
+    return HealthLimits(
+        no_activity=round(table.no_activity_min * MINUTE),
+        max_presence=round(table.max_presence_min * MINUTE),
+        erratic=table.erratic_per_min,
+    )
+
+
+def _ttl(site: Site, interval: float) -> float:
+    """Seconds a plan holds at a cabinet."""
+    return site.tables.control.plan_ttl_s or PLANS_PER_TTL * interval
 
 
 def _priority_settings(site: Site) -> PrioritySettings:

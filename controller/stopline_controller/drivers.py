@@ -117,7 +117,11 @@ class MemoryCabinet:
 
     async def read(self) -> CabinetState:
         """The state now."""
-        return await self._now().read()
+        return self.at_hand()
+
+    def at_hand(self) -> CabinetState:
+        """The state now, which nobody has to wait for."""
+        return self._now().at_hand()
 
     async def write(self, command: PlanCommand) -> Receipt:
         """Hand a plan over."""

@@ -44,14 +44,19 @@ class JunctionControl:
     Time is the cabinet's own (tenths), so that a clock that steps, here or there, moves no deadline.
     """
 
-    def __init__(self, plan: SignalPlan, arbiter: Arbiter, interval: int) -> None:
-        """Decide every `interval` tenths; commands of other sources are refreshed as often."""
+    def __init__(self, plan: SignalPlan, arbiter: Arbiter, interval: int, *, phase: int = 0) -> None:
+        """Decide every `interval` tenths; commands of other sources are refreshed as often.
+
+        The second decision comes `phase` tenths early, so that junctions that start together do not decide
+        together ever after.
+        """
         self.plan = plan
         self.engine = Engine(plan)
         self.guard = Guard(self.engine)
         self._arbiter = arbiter
         self._below_centre = arbiter.order[arbiter.order.index(Source.CENTRE) + 1 :]
         self._interval = interval
+        self._phase = phase % interval
         self._unwatched = groups_without_sensor(plan)
         self._next_decision = NEVER
         self._last_ask: tuple[Order, Source, str] | None = None
@@ -60,10 +65,18 @@ class JunctionControl:
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
+        self.steady = False
+        """Whether the latest read-back showed nothing new but the time."""
         self.policy: Proposal | None = None
         self.wishes: Wishes = NO_WISHES
         """What operators want of single groups."""
+        self._plain = True
+        self._seen: CabinetState | None = None
         self._choice: Choice | None = None
+
+    def pace(self, interval: int) -> None:
+        """Decide every `interval` tenths from now on."""
+        self._interval = interval
 
     def observe(self, seen: CabinetState) -> Now:
         """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew."""
@@ -71,6 +84,23 @@ class JunctionControl:
         if previous and seen.time < previous.now:
             previous = None
             self.forget()
+        last, self._seen = self._seen, seen
+        plain = self.wishes == NO_WISHES
+        was_plain, self._plain = self._plain, plain
+        self.steady = False
+        if plain and was_plain and previous and last and _only_later(seen, last, previous):
+            self.steady = True
+            state = EngineState(seen.time, *previous[1:])
+            self._choice = None
+        else:
+            state = self._learnt(seen, previous)
+            self._choice = None if plain else restrict(self.engine, self.guard, state, self.wishes)
+        self.now = Now(self.engine, state, seen.readings)
+        self.allowed = self.guard.allowed(state) if self._choice is None else self._choice.allowed
+        return self.now
+
+    def _learnt(self, seen: CabinetState, previous: EngineState | None) -> EngineState:
+        """The signal state as a whole from a read-back and what was known before."""
         calls = calls_from(self.plan, seen.readings) | self._unwatched | self.wishes.calls
         state = self.engine.observed(
             seen.time,
@@ -80,20 +110,14 @@ class JunctionControl:
             in_transition=seen.in_transition,
             calls=calls,
         )
-        if seen.in_transition:
-            state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
-            state = state._replace(pending=changes_to_come(self.engine, previous, state, calls))
-        else:
-            state = self._dated(state, seen, previous)
-        self.now = Now(self.engine, state, seen.readings)
-        plain = self.wishes == NO_WISHES
-        self._choice = None if plain else restrict(self.engine, self.guard, state, self.wishes)
-        self.allowed = self.guard.allowed(state) if self._choice is None else self._choice.allowed
-        return self.now
+        if not seen.in_transition:
+            return self._dated(state, seen, previous)
+        state = state._replace(settled_at=seen.time + max(seen.settled_in, 1))
+        return state._replace(pending=changes_to_come(self.engine, previous, state, calls))
 
     def forget(self) -> None:
         """Start afresh: after a restart of the loop, or of the cabinet."""
-        self.now, self.policy, self._last_ask = None, None, None
+        self.now, self.policy, self._last_ask, self._seen = None, None, None, None
         self._without_choice = False
         self._next_decision = self._asked_at = NEVER
 
@@ -132,9 +156,12 @@ class JunctionControl:
         self.policy = proposal
         present = self.now.state.now
         early = present < self._next_decision
+        first = self._next_decision == NEVER
         following = self._next_decision + self._interval
         on_time = self._next_decision != NEVER and following > present and not early
         self._next_decision = following if on_time else present + self._interval
+        if first:
+            self._next_decision -= self._phase
         self._without_choice = self.allowed & (self.allowed - 1) == 0
 
     def rule(
@@ -215,6 +242,23 @@ class JunctionControl:
             return Action.NOTHING
         self._last_ask, self._asked_at = ask, present
         return Action.ASK
+
+
+def _only_later(seen: CabinetState, last: CabinetState, known: EngineState) -> bool:
+    """Whether a read-back differs from the one before, and from what is known since, in its time alone."""
+    return (
+        seen.stage == last.stage
+        and seen.aspects == last.aspects
+        and seen.readings == last.readings
+        and seen.flags == last.flags
+        and seen.mode is last.mode
+        and seen.calls == last.calls
+        and seen.pattern == last.pattern
+        and seen.can == last.can
+        and not known.pending
+        and known.settled_at <= known.now
+        and seen.time - seen.stage_elapsed <= known.now
+    )
 
 
 def _order(winner: Proposal, verdict: Verdict) -> Order:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from typing import NamedTuple
 
 import structlog
 
 from stopline_cabinets.errors import CabinetOffline, WrongCabinet
-from stopline_cabinets.seam import Cabinet
+from stopline_cabinets.seam import AtHand, Cabinet
 from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, stage_minimum
 from stopline_controller.clock import Clock
 from stopline_controller.sources import Order
+from stopline_controller.statistics import Statistics
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import SignalPlan
 
@@ -45,12 +47,21 @@ class CabinetLink:
     """
 
     def __init__(
-        self, cabinet: Cabinet, plan: SignalPlan, clock: Clock, *, heartbeat: float, ttl: float
+        self,
+        cabinet: Cabinet,
+        plan: SignalPlan,
+        clock: Clock,
+        *,
+        heartbeat: float,
+        ttl: float,
+        statistics: Statistics | None = None,
     ) -> None:
         """`heartbeat` and `ttl` in seconds of the controller's clock."""
         self.state = LinkState.OFFLINE
         self.problem = ""
         self._cabinet = cabinet
+        self._at_hand = cabinet.at_hand if isinstance(cabinet, AtHand) else None
+        self._statistics = statistics or Statistics()
         self._clock = clock
         self._heartbeat = heartbeat
         self._ttl = round(ttl * 10)
@@ -61,14 +72,32 @@ class CabinetLink:
 
     async def read(self) -> CabinetState | None:
         """The cabinet's state, or None when it gave none this time; connects when need be."""
+        began = time.perf_counter()
         try:
             if self.state is not LinkState.OFFLINE:
                 seen = await self._cabinet.read()
+                self._statistics.read.add((time.perf_counter() - began) * 1000)
             elif self._clock.seconds() < self._retry:
                 return None
             else:
                 seen = await self._cabinet.connect(lease=False)
                 self._up()
+        except CabinetError as error:
+            self._failed(error)
+            return None
+        self._missed = 0
+        return seen
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the state can be had without waiting."""
+        return self._at_hand is not None and self.state is not LinkState.OFFLINE
+
+    def look(self) -> CabinetState | None:
+        """The state at hand; like `read`, only for cabinets that have it."""
+        assert self._at_hand is not None
+        try:
+            seen = self._at_hand()
         except CabinetError as error:
             self._failed(error)
             return None
@@ -81,7 +110,9 @@ class CabinetLink:
             if self.state is not LinkState.HOLDING:
                 await self._cabinet.connect(lease=True)
                 self.state = LinkState.HOLDING
+            began = time.perf_counter()
             await self._cabinet.write(self._command(order))
+            self._statistics.write.add((time.perf_counter() - began) * 1000)
         except CabinetError as error:
             self._refused(error)
             return Asked(False, str(error))
@@ -89,6 +120,10 @@ class CabinetLink:
             log.info("cabinet_takes_plans_again", cabinet=self._cabinet.name)
             self.problem = ""
         return Asked(True)
+
+    def pace(self, ttl: float) -> None:
+        """Have plans hold for `ttl` seconds of the controller's clock from the next one on."""
+        self._ttl = round(ttl * 10)
 
     def _command(self, order: Order) -> PlanCommand:
         rows: tuple[PlanRow, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -17,7 +17,7 @@ from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.clock import Clock
 from stopline_controller.junction import Action, Step
 from stopline_controller.overrides import OverrideBook
-from stopline_controller.policies import PolicyHost
+from stopline_controller.policies import Deciding
 from stopline_controller.priority import PriorityBook
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.snapshots import Hub, Snapshot
@@ -33,7 +33,10 @@ GRACE = 0.5
 HANDBACK_S = 2.0
 """Real seconds the cabinets have to take the release at the end."""
 
-Heard = tuple[JunctionRuntime, CabinetState]
+Pulse = Callable[[int], None]
+"""Told after every tick of a slot (its number); by it a watchdog knows that control is alive."""
+
+NO_POLICY = {Source.POLICY: "this site runs without a policy"}
 
 
 class ControlLoop:
@@ -44,7 +47,7 @@ class ControlLoop:
         clock: Clock,
         junctions: Sequence[JunctionRuntime],
         *,
-        policy: PolicyHost | None,
+        policy: Deciding | None,
         overrides: OverrideBook,
         priority: PriorityBook,
         audit: AuditLog,
@@ -52,6 +55,7 @@ class ControlLoop:
         statistics: Statistics,
         alarms: Alarms | None = None,
     ) -> None:
+        self.pulse: Pulse = _nobody
         self._clock = clock
         self._junctions = tuple(junctions)
         self._policy = policy
@@ -62,14 +66,23 @@ class ControlLoop:
         self._statistics = statistics
         self._alarms = alarms or Alarms()
         self._stop = asyncio.Event()
+        self._withheld: dict[str, dict[Source, str]] = {}
+
+    @property
+    def slots(self) -> int:
+        """How many slots the junctions are spread over."""
+        return min(SLOTS, len(self._junctions))
+
+    @property
+    def junctions(self) -> tuple[JunctionRuntime, ...]:
+        """All junctions; only to be looked at from other threads."""
+        return self._junctions
 
     async def run(self) -> None:
         """Tick until `stop`; returns when every cabinet was released or its time to take it was over."""
-        count = min(SLOTS, len(self._junctions))
-        slots = [self._junctions[first::count] for first in range(count)]
         tasks = [
-            asyncio.create_task(self._run_slot(slot, PERIOD_S * index / count))
-            for index, slot in enumerate(slots)
+            asyncio.create_task(self._run_slot(index, self._junctions[index :: self.slots]))
+            for index in range(self.slots)
         ]
         try:
             await self._stop.wait()
@@ -83,13 +96,14 @@ class ControlLoop:
         """Ask the loop to end; to be called in its own thread."""
         self._stop.set()
 
-    async def _run_slot(self, slot: Sequence[JunctionRuntime], offset: float) -> None:
+    async def _run_slot(self, index: int, slot: Sequence[JunctionRuntime]) -> None:
         """Tick one slot for ever; a mistake of ours stops its heartbeats and is tried again."""
         failing = False
+        offset = PERIOD_S * index / self.slots
         beat = int(self._clock.seconds() / PERIOD_S) + 1
         while True:
-            late = await self._clock.sleep_until(beat * PERIOD_S + offset)
-            self._count(late, len(slot))
+            due = beat * PERIOD_S + offset
+            late = await self._clock.sleep_until(due)
             try:
                 await self._tick(slot)
                 failing = False
@@ -98,59 +112,69 @@ class ControlLoop:
                     log.exception("slot_failed", junctions=[junction.name for junction in slot])
                 failing = True
             # A tick that took too long is not made up for: the next one is the next on the clock.
-            beat = max(beat + 1, int((self._clock.seconds() - offset) / PERIOD_S) + 1)
+            now = self._clock.seconds()
+            following = max(beat + 1, int((now - offset) / PERIOD_S) + 1)
+            self._count(late, self._clock.real(now - due), len(slot), following - beat - 1)
+            beat = following
+            if not failing:
+                self.pulse(index)
 
-    def _count(self, late: float, junctions: int) -> None:
+    def _count(self, late: float, took: float, junctions: int, left_out: int) -> None:
         self._statistics.ticks += junctions
-        self._statistics.lateness_ms.append(late * 1000)
+        self._statistics.lateness.add(late * 1000)
+        self._statistics.slot.add(took * 1000)
         if late > self._clock.real(PERIOD_S):
             self._statistics.late_ticks += junctions
+        self._statistics.late_ticks += junctions * left_out
 
     async def _tick(self, slot: Sequence[JunctionRuntime]) -> None:
         self._note_expired_leases()
         heard = await self._read(slot)
         began = time.perf_counter()
-        heard = [
-            (junction, seen) for junction, seen in heard if junction.attempt("observe", self._observe, seen)
-        ]
+        now = self._clock.seconds()
+        heard = [junction for junction in heard if self._observe(junction, now)]
         fresh = self._decide(heard)
-        steps: list[tuple[JunctionRuntime, CabinetState, Step]] = []
-        for junction, seen in heard:
-            step = junction.attempt("rule", self._rule, seen, fresh)
-            if step is not None:
-                steps.append((junction, seen, step))
+        ruled = [junction for junction in heard if self._rule(junction, fresh, now)]
         decided = time.perf_counter()
-        self._record(steps, (decided - began) * 1000)
-        for junction, _, step in steps:
-            if step.action is not Action.NOTHING or junction.link.beat_due:
-                junction.start(self._command(junction, step, decided))
-        self._publish(slot, {junction: (seen, step) for junction, seen, step in steps})
+        self._record(ruled, (decided - began) * 1000)
+        for junction in ruled:
+            assert junction.step is not None
+            if junction.step.action is not Action.NOTHING or junction.link.beat_due:
+                junction.start(self._command(junction, junction.step, decided))
+        self._publish(slot)
 
-    async def _read(self, slot: Sequence[JunctionRuntime]) -> list[Heard]:
+    async def _read(self, slot: Sequence[JunctionRuntime]) -> list[JunctionRuntime]:
         """Read all free junctions of the slot at once; who does not answer in time misses this tick."""
-        for junction in slot:
-            if junction.ready():
-                junction.start_reading()
-        waiting = [junction.reading for junction in slot if junction.reading is not None]
+        waiting = [task for junction in slot if (task := junction.look()) is not None]
         if waiting:
             await asyncio.wait(waiting, timeout=self._clock.real(PERIOD_S * GRACE))
-        heard: list[Heard] = []
-        for junction in slot:
-            seen = junction.heard()
-            if seen is not None:
-                heard.append((junction, seen))
-        return heard
+        return [junction for junction in slot if self._hear(junction)]
 
-    def _observe(self, junction: JunctionRuntime, seen: CabinetState) -> bool:
-        junction.control.wishes = self._overrides.wishes(junction.name, self._clock.seconds(), seen.aspects)
-        junction.control.observe(seen)
+    def _hear(self, junction: JunctionRuntime) -> bool:
+        try:
+            return junction.hear()
+        except Exception as error:
+            junction.failed("read", error)
+            return False
+
+    def _observe(self, junction: JunctionRuntime, now: float) -> bool:
+        seen = junction.seen
+        assert seen is not None
+        try:
+            junction.control.wishes = self._overrides.wishes(junction.name, now, seen.aspects)
+            junction.control.observe(seen)
+        except Exception as error:
+            junction.failed("observe", error)
+            return False
         return True
 
-    def _decide(self, heard: Sequence[Heard]) -> set[JunctionRuntime]:
+    def _decide(self, heard: Sequence[JunctionRuntime]) -> set[JunctionRuntime]:
         """Let the policy decide for the junctions that are due, all in one batch."""
         if self._policy is None:
             return set()
-        due = [junction for junction, _ in heard if junction.control.decision_due]
+        due = [junction for junction in heard if junction.control.decision_due]
+        if not due:
+            return set()
         able = [junction for junction in due if junction.covered(junction.control)]
         proposals = self._policy.decide([junction.control.view() for junction in able]) if able else []
         chosen = dict(zip(able, proposals, strict=True))
@@ -158,36 +182,49 @@ class ControlLoop:
             junction.control.decided(chosen.get(junction))
         return set(due)
 
-    def _rule(self, junction: JunctionRuntime, seen: CabinetState, fresh: set[JunctionRuntime]) -> Step:
+    def _rule(self, junction: JunctionRuntime, fresh: set[JunctionRuntime], now: float) -> bool:
+        try:
+            junction.step = step = self._step(junction, junction in fresh, now)
+        except Exception as error:
+            junction.failed("rule", error)
+            return False
+        if step.verdict.reason is not None and step.action is Action.ASK:
+            self._statistics.interventions[step.ruling.winner.source, step.verdict.reason] += 1
+        return True
+
+    def _step(self, junction: JunctionRuntime, fresh: bool, now: float) -> Step:
         control, name = junction.control, junction.name
-        assert control.now is not None
+        assert junction.seen is not None and control.now is not None
         proposals = self._priority.proposals(name, control.now)
-        now, stage = self._clock.seconds(), control.now.state.stage
-        override = self._overrides.proposal(name, now, stage, control.followed)
+        override = self._overrides.proposal(name, now, control.now.state.stage, control.followed)
         if override is not None:
             proposals.append(override)
-        withheld = {Source.POLICY: self._why_no_policy(junction)}
-        step = control.rule(seen, proposals, withheld, junction in fresh)
-        if step.verdict.reason is not None and step.action is Action.ASK:
-            self._statistics.guard_interventions += 1
-        return step
+        withheld = NO_POLICY if self._policy is None else self._why_no_policy(junction, self._policy)
+        return control.rule(junction.seen, proposals, withheld, fresh)
 
-    def _why_no_policy(self, junction: JunctionRuntime) -> str:
-        if self._policy is None:
-            return "this site runs without a policy"
-        return junction.uncovered or self._policy.withdraws(junction.name) or "has not decided yet"
+    def _why_no_policy(self, junction: JunctionRuntime, policy: PolicyHost) -> Mapping[Source, str]:
+        reason = junction.uncovered or policy.withdraws(junction.name) or "has not decided yet"
+        known = self._withheld.get(junction.name)
+        # The same mapping as long as the reason is the same: the ruling is then the same as well.
+        if known is None or known[Source.POLICY] != reason:
+            known = self._withheld[junction.name] = {Source.POLICY: reason}
+        return known
 
-    def _record(self, steps: Sequence[tuple[JunctionRuntime, CabinetState, Step]], took_ms: float) -> None:
+    def _record(self, ruled: Sequence[JunctionRuntime], took_ms: float) -> None:
         """Commit what is about to be asked, before it is asked."""
         entries: list[Entry] = []
-        for junction, seen, step in steps:
-            entries.extend(junction.changes(step, self._clock.tenths()))
+        tenths = self._clock.tenths()
+        for junction in ruled:
+            seen, step = junction.seen, junction.step
+            assert seen is not None and step is not None
+            entries += junction.changes(step, tenths)
             if step.action is not Action.NOTHING:
-                entries.append(_command_entry(junction, seen, step, self._clock.tenths()))
+                entries.append(_command_entry(junction, seen, step, tenths))
             if step.action is Action.ASK:
                 self._statistics.decisions_audited += 1
-                self._statistics.decision_ms.append(took_ms)
-        self._audit.append(entries)
+                self._statistics.decision.add(took_ms)
+        if entries:
+            self._audit.append(entries)
 
     async def _command(self, junction: JunctionRuntime, step: Step, decided: float) -> None:
         """Carry one step out at the cabinet; then, and only then, the heartbeat."""
@@ -198,25 +235,26 @@ class ControlLoop:
             if asked.accepted:
                 junction.commanded = step.order.stage
                 self._statistics.plans_accepted += 1
-                self._statistics.command_ms.append((time.perf_counter() - decided) * 1000)
+                self._statistics.command.add((time.perf_counter() - decided) * 1000)
             else:
                 self._statistics.plans_refused += 1
         await junction.link.beat()
 
-    def _publish(
-        self, slot: Sequence[JunctionRuntime], steps: dict[JunctionRuntime, tuple[CabinetState, Step]]
-    ) -> None:
+    def _publish(self, slot: Sequence[JunctionRuntime]) -> None:
         wall, tenths = time.time_ns() // 1000, self._clock.tenths()
         alarms = self._alarms.texts
         if self._audit.failing:
             alarms = ("audit log cannot be written", *alarms)
         made: list[Snapshot] = []
+        news: list[Snapshot] = []
         for junction in slot:
-            seen, step = steps.get(junction, (None, None))
-            if step is None and junction.hearable:
+            if junction.step is None and junction.hearable:
                 continue
-            made.append(junction.snapshot(seen, step, tenths, wall, alarms))
-        self._hub.publish(made)
+            snapshot = junction.snapshot(tenths, wall, alarms)
+            made.append(snapshot)
+            if junction.is_news(snapshot):
+                news.append(snapshot)
+        self._hub.publish(made, news)
 
     def _note_expired_leases(self) -> None:
         expired = self._overrides.leases.expire()
@@ -243,6 +281,10 @@ class ControlLoop:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+
+def _nobody(slot: int) -> None:
+    """Nobody watches over control."""
 
 
 def _command_entry(junction: JunctionRuntime, seen: CabinetState, step: Step, tenths: int) -> Entry:

@@ -147,6 +147,8 @@ class PriorityBook:
 
     def proposals(self, junction: str, now: Now) -> list[Proposal]:
         """What vehicles ask of the junction as it is: at most one emergency and one transit stage."""
+        if not self._requests[junction]:
+            return []
         clock = self._clock.seconds()
         with self._lock:
             requests = self._requests[junction]

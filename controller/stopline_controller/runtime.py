@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
 from stopline_cabinets.words import CabinetState
 from stopline_controller.audit import Entry
 from stopline_controller.clock import Clock
+from stopline_controller.detector_health import DetectorWatch
 from stopline_controller.junction import JunctionControl, Step
 from stopline_controller.link import CabinetLink, LinkState
 from stopline_controller.snapshots import Snapshot
@@ -18,9 +19,6 @@ from stopline_controller.sources import Source
 from stopline_controller.wishes import NO_WISHES
 
 log = structlog.get_logger(__name__)
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 class JunctionRuntime:
@@ -34,8 +32,9 @@ class JunctionRuntime:
         *,
         min_coverage: float,
         restart_delay: float,
+        watch: DetectorWatch | None = None,
     ) -> None:
-        """`restart_delay` in seconds of the controller's clock."""
+        """`restart_delay` in seconds of the controller's clock; without a `watch` detectors are believed."""
         self.name = control.plan.junction
         self.control = control
         self.link = link
@@ -44,7 +43,12 @@ class JunctionRuntime:
         self.fault = ""
         self.uncovered = ""
         """Why the detectors do not carry the policy; empty when they do."""
-        self.reading: asyncio.Task[CabinetState | None] | None = None
+        self.watch = watch or DetectorWatch(control.plan)
+        self.seen: CabinetState | None = None
+        """This tick's read-back."""
+        self.step: Step | None = None
+        """What this tick comes to."""
+        self._reading: asyncio.Task[CabinetState | None] | None = None
         self._clock = clock
         self._job: asyncio.Task[None] | None = None
         self._min_coverage = min_coverage
@@ -52,18 +56,33 @@ class JunctionRuntime:
         self._restart_at = 0.0
         self._sequence = 0
         self._source: Source | None = None
+        self._told: Snapshot | None = None
 
-    def ready(self) -> bool:
-        """Whether the cabinet may be read in this tick: nothing under way, not waiting for its restart."""
-        busy = self.reading is not None or (self._job is not None and not self._job.done())
-        if busy:
+    def look(self) -> asyncio.Task[CabinetState | None] | None:
+        """Begin this tick: take the state at hand, or begin to read it; returns what there is to wait for."""
+        self.seen = self.step = None
+        if self._reading is not None or (self._job is not None and not self._job.done()):
             self.late += 1
-            return False
-        if self._restart_at:
-            if self._clock.seconds() < self._restart_at:
+            return self._reading
+        if self._restart_at and not self._restarted():
+            return None
+        if self.link.at_hand:
+            self.seen = self.link.look()
+            return None
+        self._reading = asyncio.create_task(self.link.read())
+        return self._reading
+
+    def hear(self) -> bool:
+        """Take up what was read, as far as it is to be believed; False while there is nothing."""
+        task = self._reading
+        if task is not None:
+            if not task.done():
                 return False
-            self._restart_at = 0.0
-            self.control.forget()
+            self._reading = None
+            self.seen = task.result()
+        if self.seen is None:
+            return False
+        self.seen = self.watch.judge(self.seen)
         return True
 
     @property
@@ -71,38 +90,23 @@ class JunctionRuntime:
         """Whether the junction works and its cabinet is online, even if it missed this tick."""
         return not self.fault and self.link.state is not LinkState.OFFLINE
 
-    def start_reading(self) -> None:
-        """Begin to read the cabinet."""
-        self.reading = asyncio.create_task(self.link.read())
-
-    def heard(self) -> CabinetState | None:
-        """The state that was read, once; None while there is none."""
-        if self.reading is None or not self.reading.done():
-            return None
-        task, self.reading = self.reading, None
-        return self.attempt("read", lambda _: task.result())
-
     def start(self, job: Coroutine[Any, Any, None]) -> None:
         """Begin the output of this tick."""
         self._job = asyncio.create_task(job)
         self._job.add_done_callback(self._job_ended)
 
-    def attempt(
-        self,
-        what: str,
-        action: Callable[Concatenate[JunctionRuntime, _P], _T],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
-    ) -> _T | None:
-        """Do one step of this junction; a mistake in it is this junction's alone.
+    def failed(self, what: str, error: BaseException) -> None:
+        """A mistake in a step of this junction is this junction's alone.
 
         It is logged once; the heartbeat stops, the cabinet is released and the junction is tried again later.
         """
-        try:
-            return action(self, *args, **kwargs)
-        except Exception as error:
-            self._failed(what, error)
-            return None
+        if not self.fault:
+            log.error("junction_failed", junction=self.name, step=what, error=repr(error), exc_info=error)
+        self.fault = f"{what} failed: {error!r}"
+        self.seen = self.step = None
+        self._restart_at = self._clock.seconds() + self._restart_delay
+        self.control.forget()
+        self._job = asyncio.create_task(self.link.release())
 
     def covered(self, control: JunctionControl) -> bool:
         """Whether enough detectors work for the policy; logs when that changes."""
@@ -120,7 +124,9 @@ class JunctionRuntime:
 
     def changes(self, step: Step, tenths: int) -> list[Entry]:
         """The audit entry for a change of the source in force, if there is one."""
-        self._recovered()
+        if self.fault:
+            log.info("junction_recovered", junction=self.name)
+            self.fault = ""
         winner = step.ruling.winner
         if winner.source is self._source:
             return []
@@ -128,33 +134,46 @@ class JunctionRuntime:
         detail = {"from": str(before or "none"), "to": str(winner.source), "reason": winner.reason}
         return [Entry("source", tenths, self.name, winner.holder or str(winner.source), detail)]
 
-    def snapshot(
-        self, seen: CabinetState | None, step: Step | None, tenths: int, wall: int, alarms: tuple[str, ...]
-    ) -> Snapshot:
+    def snapshot(self, tenths: int, wall: int, alarms: tuple[str, ...]) -> Snapshot:
         """What is published of this tick."""
         self._sequence += 1
-        own = tuple(text for text in (self.fault, self.uncovered, self.link.problem) if text)
-        ruling = step.ruling if step else self.control.blind(self._why_blind())
+        seen, step, control, link = self.seen, self.step, self.control, self.link
+        if self.fault or self.uncovered or link.problem or self.watch.alarm:
+            own = (self.fault, self.uncovered, self.watch.alarm, link.problem)
+            alarms = (*(text for text in own if text), *alarms)
         return Snapshot(
-            junction=self.name,
-            sequence=self._sequence,
-            tenths=tenths,
-            wall_us=wall,
-            online=self.link.state is not LinkState.OFFLINE,
-            seen=seen,
-            now=self.control.now if seen else None,
-            allowed=self.control.allowed if seen else 0,
-            ruling=ruling,
-            verdict=step.verdict if step else None,
-            commanded=self.commanded,
-            alarms=(*own, *alarms),
-            late_ticks=self.late,
-            wishes=self.control.wishes if seen else NO_WISHES,
+            self.name,
+            self._sequence,
+            tenths,
+            wall,
+            link.state is not LinkState.OFFLINE,
+            seen,
+            control.now if seen else None,
+            control.allowed if seen else 0,
+            step.ruling if step else control.blind(self._why_blind()),
+            step.verdict if step else None,
+            self.commanded,
+            alarms,
+            self.late,
+            control.wishes if seen else NO_WISHES,
+        )
+
+    def is_news(self, made: Snapshot) -> bool:
+        """Whether a snapshot tells anything new but the time; remembers it."""
+        before, self._told = self._told, made
+        return (
+            before is None
+            or not self.control.steady
+            or made.seen is None
+            or made.ruling is not before.ruling
+            or made.commanded != before.commanded
+            or made.online != before.online
+            or (made.verdict and made.verdict.reason) is not (before.verdict and before.verdict.reason)
         )
 
     async def hand_back(self) -> None:
         """Finish what is under way, release the cabinet and drop the connection."""
-        for task in (self.reading, self._job):
+        for task in (self._reading, self._job):
             if task is not None:
                 await asyncio.wait([task])
         await self.link.release()
@@ -165,17 +184,12 @@ class JunctionRuntime:
 
     def _job_ended(self, job: asyncio.Task[None]) -> None:
         if not job.cancelled() and (error := job.exception()) is not None:
-            self._failed("command", error)
+            self.failed("command", error)
 
-    def _failed(self, what: str, error: BaseException) -> None:
-        if not self.fault:
-            log.error("junction_failed", junction=self.name, step=what, error=repr(error), exc_info=error)
-        self.fault = f"{what} failed: {error!r}"
-        self._restart_at = self._clock.seconds() + self._restart_delay
+    def _restarted(self) -> bool:
+        """Whether the time to wait after a mistake is over."""
+        if self._clock.seconds() < self._restart_at:
+            return False
+        self._restart_at = 0.0
         self.control.forget()
-        self._job = asyncio.create_task(self.link.release())
-
-    def _recovered(self) -> None:
-        if self.fault:
-            log.info("junction_recovered", junction=self.name)
-            self.fault = ""
+        return True

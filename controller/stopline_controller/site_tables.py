@@ -66,6 +66,8 @@ class ControlTable(Table):
     """Seconds until a junction whose loop failed is tried again."""
     stack: Stack = DEFAULT_STACK
     """Sources, highest first."""
+    real_time: bool = True
+    """Ask the system to run the control thread before everything ordinary; goes on where that is refused."""
 
 
 class PolicyTable(Table):
@@ -78,6 +80,37 @@ class PolicyTable(Table):
     """PEM files of public keys whose signature counts; by default the project's and the user's own."""
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.75
     """Share of healthy detectors below which the policy leaves a junction to its local plan."""
+    shadow_decisions: Annotated[int, Field(ge=0)] = 0
+    """How often another version must have decided in shadow before it may be activated."""
+
+
+class DetectorsTable(Table):
+    """`[detectors]`: when a detector is no longer believed; 0 means never."""
+
+    no_activity_min: Annotated[float, Field(ge=0, le=10_080)] = 0.0
+    """Minutes a zone may show no vehicle; longer than its quietest night."""
+    max_presence_min: Annotated[float, Field(ge=0, le=1_440)] = 30.0
+    """Minutes a detector may show the same vehicles without any change."""
+    erratic_per_min: Annotated[int, Field(ge=0, le=600)] = 180
+    """Times a minute a detector may become occupied."""
+
+
+class RollbackTable(Table):
+    """`[rollback]`: beyond which a policy is taken out of charge; the version before it takes over."""
+
+    interventions: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of its latest 200 decisions that the guard changed, from 50 decisions on."""
+    failures: Annotated[int, Field(ge=1, le=200)] = 3
+    """Of its latest 200 decisions, how many it may fail to make (scores not finite) before it has to go."""
+    batch_ms: Annotated[float, Field(gt=0)] = 25.0
+    """Median time of its latest 50 batches of decisions, milliseconds."""
+    delay: Annotated[float, Field(gt=0)] = 0.25
+    """Share by which vehicles may stand longer than under the local plan at the same flow, estimated from the
+    detectors; two seconds a vehicle are always allowed."""
+    window_s: Annotated[float, Field(ge=60, le=3600)] = 300.0
+    """Seconds of traffic that are one sample of that."""
+    windows: Annotated[int, Field(ge=1, le=100)] = 6
+    """Latest samples per junction that count, and the fewest needed."""
 
 
 class OverridesTable(Table):
@@ -126,6 +159,22 @@ class PriorityTable(Table):
     """Longest time one vehicle may hold a junction."""
 
 
+class MetricsTable(Table):
+    """`[metrics]`: figures for Prometheus over plain HTTP; without the table there are none."""
+
+    address: str = "127.0.0.1"
+    """Local address; keep it on loopback, or on a network that only the monitoring reaches."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """TCP port; 0 takes a free one and reports it."""
+
+
+class TracingTable(Table):
+    """`[tracing]`: OpenTelemetry spans; needs the extra stopline[otel], does nothing without it."""
+
+    endpoint: str = "http://127.0.0.1:4318/v1/traces"
+    """Where OTLP over HTTP is taken."""
+
+
 class JunctionTable(Table):
     """`[[junction]]`: one junction and its cabinet."""
 
@@ -142,9 +191,13 @@ class SiteTables(Table):
 
     controller: ControllerTable = ControllerTable()
     control: ControlTable = ControlTable()
+    detectors: DetectorsTable = DetectorsTable()
     policy: PolicyTable = PolicyTable()
+    rollback: RollbackTable = RollbackTable()
     overrides: OverridesTable = OverridesTable()
     priority: PriorityTable = PriorityTable()
     limits: LimitsTable = LimitsTable()
     logs: LogsTable = LogsTable()
+    metrics: MetricsTable | None = None
+    tracing: TracingTable | None = None
     junction: Annotated[tuple[JunctionTable, ...], Field(min_length=1)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -35,6 +38,9 @@ class Snapshot(NamedTuple):
     wishes: Wishes = NO_WISHES
 
 
+Listener = Callable[[Sequence[Snapshot]], None]
+
+
 class Hub:
     """Holds the newest snapshot of every junction and wakes the streams that wait for one.
 
@@ -44,47 +50,87 @@ class Hub:
     def __init__(self) -> None:
         self.latest: dict[str, Snapshot] = {}
         self._lock = threading.Lock()
-        self._watchers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
-        self._listeners: list[Callable[[Sequence[Snapshot]], None]] = []
+        self._watchers: set[_Watcher] = set()
+        self._listeners: list[Listener] = []
+        self._news_listeners: list[Listener] = []
 
-    def listen(self, listener: Callable[[Sequence[Snapshot]], None]) -> None:
-        """Have every publication handed to `listener`, in the control thread: it must be quick."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, *, news_only: bool = False) -> None:
+        """Have every publication handed over, in the control thread: it must be quick.
 
-    def publish(self, snapshots: Sequence[Snapshot]) -> None:
-        """Replace the newest snapshots and wake the streams."""
+        With `news_only` just the snapshots that tell more than a new time.
+        """
+        (self._news_listeners if news_only else self._listeners).append(listener)
+
+    def publish(self, snapshots: Sequence[Snapshot], news: Sequence[Snapshot] | None = None) -> None:
+        """Replace the newest snapshots and wake the streams; `news` are those with more than a new time."""
         for snapshot in snapshots:
             self.latest[snapshot.junction] = snapshot
         for listener in self._listeners:
             listener(snapshots)
+        told = snapshots if news is None else news
+        if told:
+            for listener in self._news_listeners:
+                listener(told)
         if not self._watchers:
             return
         with self._lock:
-            for event, loop in self._watchers.items():
-                loop.call_soon_threadsafe(event.set)
+            for watcher in self._watchers:
+                watcher.note(snapshots)
 
     async def watch(self, junctions: Collection[str], min_interval: float) -> AsyncIterator[Snapshot]:
         """Yield new snapshots of these junctions (none: all), each at most every `min_interval` real seconds.
 
-        A reader that is slow misses snapshots; it never makes a backlog.
+        A reader that is slow misses snapshots, which the sequence shows; it never makes a backlog.
         """
-        event = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        watcher = _Watcher(frozenset(junctions), asyncio.get_running_loop())
         with self._lock:
-            self._watchers[event] = loop
-        sent: dict[str, tuple[int, float]] = {}
-        event.set()
+            self._watchers.add(watcher)
+        watcher.note([snapshot for name in list(self.latest) if (snapshot := self.latest.get(name))])
+        # A little slack, or the jitter of a tick would halve the rate asked for.
+        interval = 0.9 * min_interval
+        sent: dict[str, float] = {}
         try:
             while True:
-                await event.wait()
-                event.clear()
-                for name in junctions or list(self.latest):
-                    snapshot = self.latest.get(name)
-                    sequence, at = sent.get(name, (0, 0.0))
-                    # A little slack, or the jitter of a tick would halve the rate asked for.
-                    if snapshot and snapshot.sequence > sequence and loop.time() - at >= 0.9 * min_interval:
-                        sent[name] = (snapshot.sequence, loop.time())
-                        yield snapshot
+                await watcher.woken()
+                for name in watcher.take():
+                    now = time.monotonic()
+                    if now - sent.get(name, -math.inf) >= interval:
+                        sent[name] = now
+                        # The newest there is by now, not the one that woke us.
+                        yield self.latest[name]
         finally:
             with self._lock:
-                del self._watchers[event]
+                self._watchers.discard(watcher)
+
+
+class _Watcher:
+    """What one stream has still to look at: names, so that a slow reader costs no more than a quick one."""
+
+    def __init__(self, junctions: frozenset[str], loop: asyncio.AbstractEventLoop) -> None:
+        self._junctions = junctions
+        self._loop = loop
+        self._event = asyncio.Event()
+        self._changed: dict[str, None] = {}
+        self._waking = False
+
+    def note(self, snapshots: Sequence[Snapshot]) -> None:
+        """Take note of what was published; in any thread."""
+        for snapshot in snapshots:
+            if not self._junctions or snapshot.junction in self._junctions:
+                self._changed[snapshot.junction] = None
+        if self._changed and not self._waking:
+            self._waking = True
+            # The loop may have ended a moment ago, with all its streams.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._event.set)
+
+    async def woken(self) -> None:
+        """Wait until something was published."""
+        await self._event.wait()
+        self._event.clear()
+
+    def take(self) -> list[str]:
+        """The junctions with something new since the last time."""
+        self._waking = False
+        changed, self._changed = self._changed, {}
+        return list(changed)

@@ -159,7 +159,7 @@ class Town:
         await self.link.beat()
         seen = await self.link.read()
         if seen is None:
-            self.hub.publish([self.runtime.snapshot(None, None, self.clock.tenths(), self.wall, ())])
+            self._publish()
             return
         self.control.wishes = self.book.wishes("A", self.clock.at, seen.aspects)
         self.control.observe(seen)
@@ -179,7 +179,11 @@ class Town:
             asked = await self.link.ask(step.order)
             if not asked.accepted:
                 self.refused.append(asked.problem)
-        self.hub.publish([self.runtime.snapshot(seen, step, self.clock.tenths(), self.wall, ())])
+        self._publish(seen, step)
+
+    def _publish(self, seen: CabinetState | None = None, step: Step | None = None) -> None:
+        self.runtime.seen, self.runtime.step = seen, step
+        self.hub.publish([self.runtime.snapshot(self.clock.tenths(), self.wall, ())])
 
     def _look(self, now: int, aspects: tuple[int, ...]) -> None:
         lamps = tuple(Lamp.FLASH if aspect == DARK else Lamp(aspect) for aspect in aspects)

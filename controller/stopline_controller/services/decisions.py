@@ -11,7 +11,7 @@ from stopline.v1 import decision_pb2, decision_pb2_grpc
 from stopline_controller.clock import Clock
 from stopline_controller.decider import Decider, DecisionProblem
 from stopline_controller.services.refusals import Context, refuse
-from stopline_controller.statistics import Statistics, percentile
+from stopline_controller.statistics import Statistics
 
 CODES: Mapping[str, grpc.StatusCode] = {
     "unknown": grpc.StatusCode.NOT_FOUND,
@@ -72,17 +72,16 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
 
 def statistics_message(statistics: Statistics, rate: float) -> decision_pb2.GetDecisionStatisticsResponse:
     """The counters as a message."""
-    decision, command = list(statistics.decision_ms), list(statistics.command_ms)
     return decision_pb2.GetDecisionStatisticsResponse(
         decisions_audited=statistics.decisions_audited,
         plans_accepted=statistics.plans_accepted,
         plans_refused=statistics.plans_refused,
         ticks=statistics.ticks,
         late_ticks=statistics.late_ticks,
-        decision_ms_p50=percentile(decision, 0.5),
-        decision_ms_p99=percentile(decision, 0.99),
-        command_ms_p50=percentile(command, 0.5),
-        command_ms_p99=percentile(command, 0.99),
+        decision_ms_p50=statistics.decision.percentile(0.5),
+        decision_ms_p99=statistics.decision.percentile(0.99),
+        command_ms_p50=statistics.command.percentile(0.5),
+        command_ms_p99=statistics.command.percentile(0.99),
         clock_rate=rate,
         guard_interventions=statistics.guard_interventions,
     )
