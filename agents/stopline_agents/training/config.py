@@ -33,6 +33,8 @@ class TrainConfig:
     """Range of the critical flow ratio of a generated network's busiest signal."""
     crossings: float = 0.5
     """Share of networks with pedestrians."""
+    all_stages: float = 0.35
+    """Share of networks whose signals offer every stage that may be formed, where nobody walks."""
     kinds: tuple[str, ...] = ()
     """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
     own: tuple[str, ...] = ()

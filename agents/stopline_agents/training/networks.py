@@ -78,6 +78,7 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
         fullness=chance.uniform(*config.fullness),
         duration=config.episode_s,
         crossings=chance.random() < config.crossings,
+        all_stages=chance.random() < config.all_stages,
     )
 
 

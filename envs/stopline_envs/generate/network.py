@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stopline_envs.generate.demand import Demand, make_demand, write_demand
 from stopline_envs.generate.layout import Kind, Layout, make_layout
+from stopline_envs.generate.pairs import offer_pairs
 from stopline_envs.generate.roads import build_network, lay_roads
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import ScenarioError
@@ -26,6 +27,7 @@ def generate_network(
     fullness: float | None = None,
     duration: int = 1500,
     crossings: bool = False,
+    all_stages: bool = False,
 ) -> Scenario:
     """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
 
@@ -38,6 +40,7 @@ def generate_network(
             0.75 no plan can serve it.
         duration: seconds of demand, and of the scenario.
         crossings: sidewalks, signalised crossings, and people on them.
+        all_stages: signals nobody walks at offer every stage that may be formed, see `offer_pairs`.
 
     Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
     """
@@ -55,6 +58,9 @@ def generate_network(
         roads = lay_roads(layout, rng)
         build_network(layout, roads, net, rng, work, crossings=crossings)
         demand = make_demand(layout, roads, net, full, duration, rng, work)
+    if all_stages:
+        # After the demand: its size is judged by the stages of one cycle.
+        offer_pairs(net)
     write_demand(target / "routes.rou.xml", demand, layout, duration, rng, walking=crossings)
     _write_scenario(target / "scenario.toml", seed, layout, demand, duration)
     return load_scenario(target / "scenario.toml")
