@@ -32,6 +32,7 @@ _ALL = frozenset(Role)
 _OVERRIDE = frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ENGINEER})
 _DISPATCH = frozenset({Role.DISPATCHER, Role.ENGINEER})
 _CHANGE = frozenset({Role.ENGINEER})
+_TAKE_BACK = frozenset({Role.SUPERVISOR, Role.ENGINEER})
 
 METHODS: Mapping[str, frozenset[Role]] = {
     "/stopline.v1.JunctionService/ListJunctions": _ALL,
@@ -49,6 +50,11 @@ METHODS: Mapping[str, frozenset[Role]] = {
     "/stopline.v1.OverrideService/ConfirmOverride": _OVERRIDE,
     "/stopline.v1.PriorityService/Report": _DISPATCH,
     "/stopline.v1.PolicyService/GetPolicy": _ALL,
+    "/stopline.v1.PolicyService/ListPolicies": _ALL,
+    "/stopline.v1.PolicyService/LoadPolicy": _CHANGE,
+    "/stopline.v1.PolicyService/ShadowPolicy": _CHANGE,
+    "/stopline.v1.PolicyService/ActivatePolicy": _CHANGE,
+    "/stopline.v1.PolicyService/RollBackPolicy": _TAKE_BACK,
     "/stopline.v1.AuditService/GetAudit": _OVERRIDE,
     "/stopline.v1.AuditService/VerifyAudit": _OVERRIDE,
     "/grpc.health.v1.Health/Check": _ALL,

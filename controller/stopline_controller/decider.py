@@ -45,10 +45,19 @@ class Decider:
         """Load the bundle a second time; without one every request is refused."""
         self._controls = controls
         self._hub = hub
+        self._bundle: Bundle | None = None
         self._policy: BundlePolicy | None = None
+        self.use(bundle)
+
+    def use(self, bundle: Bundle | None) -> None:
+        """Decide by this bundle from now on; to be called where requests are served."""
+        if bundle is self._bundle:
+            return
+        self._bundle = bundle
+        self._policy = None
         if bundle is not None:
             self._policy = BundlePolicy(bundle)
-            self._policy.reset([control.plan for control in controls.values()])
+            self._policy.reset([control.plan for control in self._controls.values()])
             manifest = bundle.manifest
             self._scorer = Scorer(
                 bundle.model,

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -54,13 +54,18 @@ class Housekeeping:
         *,
         junctions: tuple[str, ...],
         keep_records: int,
+        chores: Sequence[Callable[[], None]] = (),
+        in_loop: Sequence[Callable[[], None]] = (),
     ) -> None:
+        """`chores` may take their time, in a thread; `in_loop` must be short and run where services run."""
         self._clock = clock
         self._audit = audit
         self._events = events
         self._alarms = alarms
         self._junctions = junctions
         self._keep_records = keep_records
+        self._chores = chores
+        self._in_loop = in_loop
         self._watch = ClockWatch()
 
     async def run(self, certificate_alarm: Callable[[datetime.datetime], str]) -> None:
@@ -68,7 +73,9 @@ class Housekeeping:
         while True:
             self._alarms.set("certificate", certificate_alarm(datetime.datetime.now(datetime.UTC)))
             self._look_at_clock()
-            await asyncio.to_thread(self._look_at_disk)
+            for chore in self._in_loop:
+                chore()
+            await asyncio.to_thread(self._take_time)
             await asyncio.sleep(PERIOD_S)
 
     def _look_at_clock(self) -> None:
@@ -80,6 +87,11 @@ class Housekeeping:
         self._audit.append([Entry("clock-step", self._clock.tenths(), "", "controller", detail)])
         wall, size = time.time_ns() // 1000, min(round(abs(moved)), MAX_PARAMETER)
         self._events.add([HiResEvent(wall, name, Code.CLOCK_STEP, size) for name in self._junctions])
+
+    def _take_time(self) -> None:
+        self._look_at_disk()
+        for chore in self._chores:
+            chore()
 
     def _look_at_disk(self) -> None:
         self._audit.flush()

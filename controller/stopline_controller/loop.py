@@ -202,7 +202,7 @@ class ControlLoop:
         withheld = NO_POLICY if self._policy is None else self._why_no_policy(junction, self._policy)
         return control.rule(junction.seen, proposals, withheld, fresh)
 
-    def _why_no_policy(self, junction: JunctionRuntime, policy: PolicyHost) -> Mapping[Source, str]:
+    def _why_no_policy(self, junction: JunctionRuntime, policy: Deciding) -> Mapping[Source, str]:
         reason = junction.uncovered or policy.withdraws(junction.name) or "has not decided yet"
         known = self._withheld.get(junction.name)
         # The same mapping as long as the reason is the same: the ruling is then the same as well.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -31,6 +31,18 @@ class PolicyFacts(NamedTuple):
     signed: bool = False
 
 
+class Deciding(Protocol):
+    """What the control loop asks of whoever holds the policy."""
+
+    def decide(self, views: Sequence[JunctionView]) -> list[Proposal | None]:
+        """One proposal per view; None where the policy withdraws."""
+        ...
+
+    def withdraws(self, junction: str) -> str:
+        """Why the policy asks for nothing at this junction; empty when it does."""
+        ...
+
+
 class PolicyHost:
     """Asks the policy for batches of junctions and turns every kind of failure into a withdrawal."""
 
@@ -42,6 +54,8 @@ class PolicyHost:
         """Why the policy is set aside as a whole; empty while it works."""
         self.withdrawn: dict[str, str] = {}
         """Junctions it withdrew from, and why."""
+        self.failures = 0
+        """Decisions it did not make so far."""
         self._policy = policy
         self._abstained: dict[str, int] = {}
 
@@ -56,6 +70,7 @@ class PolicyHost:
             if not self.failure:
                 log.error("policy_failed", policy=self.facts.name, error=repr(error))
             self.failure = f"policy failed: {error!r}"
+            self.failures += len(views)
             return [None] * len(views)
         if self.failure:
             log.info("policy_works_again", policy=self.facts.name)
@@ -72,6 +87,7 @@ class PolicyHost:
             self._abstained.pop(junction, None)
             self.withdrawn.pop(junction, None)
             return Proposal(Source.POLICY, stage, "decided", self.facts.name)
+        self.failures += 1
         count = self._abstained[junction] = self._abstained.get(junction, 0) + 1
         if count < ABSTENTIONS:
             return Proposal(Source.POLICY, KEEP, "abstains: keeps the stage in force", self.facts.name)

@@ -125,5 +125,5 @@ def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
     priority_pb2_grpc.add_PriorityServiceServicer_to_server(
         PriorityServicer(controller.priority, controller.audit, clock), server
     )
-    policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(controller.policy), server)
+    policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(controller.policies), server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(controller.audit), server)

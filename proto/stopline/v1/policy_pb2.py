@@ -22,19 +22,50 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stopline/v1/policy.proto\x12\x0bstopline.v1\"\x12\n\x10GetPolicyRequest\"\x8a\x01\n\x11GetPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rbundle_sha256\x18\x02 \x01(\t\x12\x1b\n\x13\x64\x65\x63ision_interval_s\x18\x03 \x01(\x01\x12\x17\n\x0f\x65ncoder_version\x18\x04 \x01(\x05\x12\x1a\n\x12signature_verified\x18\x05 \x01(\x08\x32[\n\rPolicyService\x12J\n\tGetPolicy\x12\x1d.stopline.v1.GetPolicyRequest\x1a\x1e.stopline.v1.GetPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stopline/v1/policy.proto\x12\x0bstopline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x02\n\rPolicyVersion\x12\x15\n\rbundle_sha256\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.stopline.v1.PolicyState\x12\x11\n\tsigned_by\x18\x04 \x01(\t\x12\x1b\n\x13\x64\x65\x63ision_interval_s\x18\x05 \x01(\x01\x12\x11\n\tloaded_by\x18\x06 \x01(\t\x12-\n\tloaded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\t \x01(\t\x12+\n\x07\x66igures\x18\n \x01(\x0b\x32\x1a.stopline.v1.PolicyFigures\x12*\n\x06shadow\x18\x0b \x01(\x0b\x32\x1a.stopline.v1.ShadowFigures\"\xac\x01\n\rPolicyFigures\x12\x11\n\tdecisions\x18\x01 \x01(\x04\x12\x1b\n\x13guard_interventions\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12\x14\n\x0c\x62\x61tch_ms_p50\x18\x04 \x01(\x01\x12\x15\n\rqueue_delay_s\x18\x05 \x01(\x01\x12\x1b\n\x13local_queue_delay_s\x18\x06 \x01(\x01\x12\x0f\n\x07windows\x18\x07 \x01(\r\"\x89\x01\n\rShadowFigures\x12\x10\n\x08\x63ompared\x18\x01 \x01(\x04\x12\x0e\n\x06\x61greed\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12\x14\n\x0c\x62\x61tch_ms_p50\x18\x04 \x01(\x01\x12.\n\tjunctions\x18\x05 \x03(\x0b\x32\x1b.stopline.v1.ShadowJunction\"G\n\x0eShadowJunction\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12\x10\n\x08\x63ompared\x18\x02 \x01(\x04\x12\x0e\n\x06\x61greed\x18\x03 \x01(\x04\"\x12\n\x10GetPolicyRequest\"\x8a\x01\n\x11GetPolicyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rbundle_sha256\x18\x02 \x01(\t\x12\x1b\n\x13\x64\x65\x63ision_interval_s\x18\x03 \x01(\x01\x12\x17\n\x0f\x65ncoder_version\x18\x04 \x01(\x05\x12\x1a\n\x12signature_verified\x18\x05 \x01(\x08\"\x15\n\x13ListPoliciesRequest\"D\n\x14ListPoliciesResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.stopline.v1.PolicyVersion\"\"\n\x11LoadPolicyRequest\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"A\n\x12LoadPolicyResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.stopline.v1.PolicyVersion\">\n\x13ShadowPolicyRequest\x12\x15\n\rbundle_sha256\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\"n\n\x14ShadowPolicyResponse\x12)\n\x05\x65nded\x18\x01 \x01(\x0b\x32\x1a.stopline.v1.PolicyVersion\x12+\n\x07version\x18\x02 \x01(\x0b\x32\x1a.stopline.v1.PolicyVersion\"_\n\x15\x41\x63tivatePolicyRequest\x12\x15\n\rbundle_sha256\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61gain\x18\x04 \x01(\x08\"]\n\x16\x41\x63tivatePolicyResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.stopline.v1.PolicyVersion\x12\x16\n\x0e\x61udit_sequence\x18\x02 \x01(\x04\"9\n\x15RollBackPolicyRequest\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"]\n\x16RollBackPolicyResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.stopline.v1.PolicyVersion\x12\x16\n\x0e\x61udit_sequence\x18\x02 \x01(\x04*\x94\x01\n\x0bPolicyState\x12\x1c\n\x18POLICY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13POLICY_STATE_LOADED\x10\x01\x12\x17\n\x13POLICY_STATE_SHADOW\x10\x02\x12\x17\n\x13POLICY_STATE_ACTIVE\x10\x03\x12\x1c\n\x18POLICY_STATE_ROLLED_BACK\x10\x04\x32\x8c\x04\n\rPolicyService\x12J\n\tGetPolicy\x12\x1d.stopline.v1.GetPolicyRequest\x1a\x1e.stopline.v1.GetPolicyResponse\x12S\n\x0cListPolicies\x12 .stopline.v1.ListPoliciesRequest\x1a!.stopline.v1.ListPoliciesResponse\x12O\n\nLoadPolicy\x12\x1e.stopline.v1.LoadPolicyRequest\x1a\x1f.stopline.v1.LoadPolicyResponse(\x01\x12S\n\x0cShadowPolicy\x12 .stopline.v1.ShadowPolicyRequest\x1a!.stopline.v1.ShadowPolicyResponse\x12Y\n\x0e\x41\x63tivatePolicy\x12\".stopline.v1.ActivatePolicyRequest\x1a#.stopline.v1.ActivatePolicyResponse\x12Y\n\x0eRollBackPolicy\x12\".stopline.v1.RollBackPolicyRequest\x1a#.stopline.v1.RollBackPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stopline.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPOLICYREQUEST']._serialized_start=41
-  _globals['_GETPOLICYREQUEST']._serialized_end=59
-  _globals['_GETPOLICYRESPONSE']._serialized_start=62
-  _globals['_GETPOLICYRESPONSE']._serialized_end=200
-  _globals['_POLICYSERVICE']._serialized_start=202
-  _globals['_POLICYSERVICE']._serialized_end=293
+  _globals['_POLICYSTATE']._serialized_start=1705
+  _globals['_POLICYSTATE']._serialized_end=1853
+  _globals['_POLICYVERSION']._serialized_start=75
+  _globals['_POLICYVERSION']._serialized_end=435
+  _globals['_POLICYFIGURES']._serialized_start=438
+  _globals['_POLICYFIGURES']._serialized_end=610
+  _globals['_SHADOWFIGURES']._serialized_start=613
+  _globals['_SHADOWFIGURES']._serialized_end=750
+  _globals['_SHADOWJUNCTION']._serialized_start=752
+  _globals['_SHADOWJUNCTION']._serialized_end=823
+  _globals['_GETPOLICYREQUEST']._serialized_start=825
+  _globals['_GETPOLICYREQUEST']._serialized_end=843
+  _globals['_GETPOLICYRESPONSE']._serialized_start=846
+  _globals['_GETPOLICYRESPONSE']._serialized_end=984
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=986
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=1007
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1009
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1077
+  _globals['_LOADPOLICYREQUEST']._serialized_start=1079
+  _globals['_LOADPOLICYREQUEST']._serialized_end=1113
+  _globals['_LOADPOLICYRESPONSE']._serialized_start=1115
+  _globals['_LOADPOLICYRESPONSE']._serialized_end=1180
+  _globals['_SHADOWPOLICYREQUEST']._serialized_start=1182
+  _globals['_SHADOWPOLICYREQUEST']._serialized_end=1244
+  _globals['_SHADOWPOLICYRESPONSE']._serialized_start=1246
+  _globals['_SHADOWPOLICYRESPONSE']._serialized_end=1356
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_start=1358
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_end=1453
+  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_start=1455
+  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_end=1548
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=1550
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=1607
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=1609
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=1702
+  _globals['_POLICYSERVICE']._serialized_start=1856
+  _globals['_POLICYSERVICE']._serialized_end=2380
 # @@protoc_insertion_point(module_scope)

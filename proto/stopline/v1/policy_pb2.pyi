@@ -3,8 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -15,6 +19,224 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PolicyState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PolicyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POLICY_STATE_UNSPECIFIED: _PolicyState.ValueType  # 0
+    """Not known."""
+    POLICY_STATE_LOADED: _PolicyState.ValueType  # 1
+    """Kept, and doing nothing."""
+    POLICY_STATE_SHADOW: _PolicyState.ValueType  # 2
+    """Decides without acting."""
+    POLICY_STATE_ACTIVE: _PolicyState.ValueType  # 3
+    """Decides for the junctions."""
+    POLICY_STATE_ROLLED_BACK: _PolicyState.ValueType  # 4
+    """Was taken out of charge, by a person or by a limit it passed."""
+
+class PolicyState(_PolicyState, metaclass=_PolicyStateEnumTypeWrapper):
+    """What a version is doing."""
+
+POLICY_STATE_UNSPECIFIED: PolicyState.ValueType  # 0
+"""Not known."""
+POLICY_STATE_LOADED: PolicyState.ValueType  # 1
+"""Kept, and doing nothing."""
+POLICY_STATE_SHADOW: PolicyState.ValueType  # 2
+"""Decides without acting."""
+POLICY_STATE_ACTIVE: PolicyState.ValueType  # 3
+"""Decides for the junctions."""
+POLICY_STATE_ROLLED_BACK: PolicyState.ValueType  # 4
+"""Was taken out of charge, by a person or by a limit it passed."""
+Global___PolicyState: _TypeAlias = PolicyState  # noqa: Y015
+
+@_typing.final
+class PolicyVersion(_message.Message):
+    """One version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_SHA256_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SIGNED_BY_FIELD_NUMBER: _builtins.int
+    DECISION_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    LOADED_BY_FIELD_NUMBER: _builtins.int
+    LOADED_AT_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    bundle_sha256: _builtins.str
+    """SHA-256 of the bundle's manifest, hexadecimal: the version's identity."""
+    name: _builtins.str
+    """Name in the bundle."""
+    state: Global___PolicyState.ValueType
+    """What it is doing."""
+    signed_by: _builtins.str
+    """Id of the trusted key that signed it."""
+    decision_interval_s: _builtins.float
+    """Seconds between two decisions at a junction."""
+    loaded_by: _builtins.str
+    """Who loaded it; "site file" when it came with the controller's configuration."""
+    reason: _builtins.str
+    """Why it is in its state."""
+    @_builtins.property
+    def loaded_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was loaded, wall clock."""
+
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When its state changed last, wall clock."""
+
+    @_builtins.property
+    def figures(self) -> Global___PolicyFigures:
+        """What it did while it was active, since the controller started or it was put in charge."""
+
+    @_builtins.property
+    def shadow(self) -> Global___ShadowFigures:
+        """What it did in shadow, since it was put there."""
+
+    def __init__(
+        self,
+        *,
+        bundle_sha256: _builtins.str = ...,
+        name: _builtins.str = ...,
+        state: Global___PolicyState.ValueType = ...,
+        signed_by: _builtins.str = ...,
+        decision_interval_s: _builtins.float = ...,
+        loaded_by: _builtins.str = ...,
+        loaded_at: _timestamp_pb2.Timestamp | None = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        figures: Global___PolicyFigures | None = ...,
+        shadow: Global___ShadowFigures | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "figures", b"figures", "loaded_at", b"loaded_at", "shadow", b"shadow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_sha256", b"bundle_sha256", "changed_at", b"changed_at", "decision_interval_s", b"decision_interval_s", "figures", b"figures", "loaded_at", b"loaded_at", "loaded_by", b"loaded_by", "name", b"name", "reason", b"reason", "shadow", b"shadow", "signed_by", b"signed_by", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyVersion: _TypeAlias = PolicyVersion  # noqa: Y015
+
+@_typing.final
+class PolicyFigures(_message.Message):
+    """What a policy did while it decided for the junctions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    GUARD_INTERVENTIONS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    BATCH_MS_P50_FIELD_NUMBER: _builtins.int
+    QUEUE_DELAY_S_FIELD_NUMBER: _builtins.int
+    LOCAL_QUEUE_DELAY_S_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    decisions: _builtins.int
+    """Decisions it made."""
+    guard_interventions: _builtins.int
+    """Of those, decisions the guard changed."""
+    failures: _builtins.int
+    """Decisions it could not make: it raised, or its scores were not finite."""
+    batch_ms_p50: _builtins.float
+    """Median time of one batch of decisions, milliseconds."""
+    queue_delay_s: _builtins.float
+    """Standing time per vehicle while it decided, estimated from the detectors, seconds; 0 while there is no whole window."""
+    local_queue_delay_s: _builtins.float
+    """The same under the local plan at the same flow; 0 while there is nothing to compare with."""
+    windows: _builtins.int
+    """Windows the two figures are from."""
+    def __init__(
+        self,
+        *,
+        decisions: _builtins.int = ...,
+        guard_interventions: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        batch_ms_p50: _builtins.float = ...,
+        queue_delay_s: _builtins.float = ...,
+        local_queue_delay_s: _builtins.float = ...,
+        windows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_ms_p50", b"batch_ms_p50", "decisions", b"decisions", "failures", b"failures", "guard_interventions", b"guard_interventions", "local_queue_delay_s", b"local_queue_delay_s", "queue_delay_s", b"queue_delay_s", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyFigures: _TypeAlias = PolicyFigures  # noqa: Y015
+
+@_typing.final
+class ShadowFigures(_message.Message):
+    """How a policy in shadow compares."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARED_FIELD_NUMBER: _builtins.int
+    AGREED_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    BATCH_MS_P50_FIELD_NUMBER: _builtins.int
+    JUNCTIONS_FIELD_NUMBER: _builtins.int
+    compared: _builtins.int
+    """Decisions compared with those in force."""
+    agreed: _builtins.int
+    """Of those, the same stage."""
+    failures: _builtins.int
+    """Decisions it could not make."""
+    batch_ms_p50: _builtins.float
+    """Median time of one batch of decisions, milliseconds."""
+    @_builtins.property
+    def junctions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShadowJunction]:
+        """The junctions where it differed most, worst first."""
+
+    def __init__(
+        self,
+        *,
+        compared: _builtins.int = ...,
+        agreed: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        batch_ms_p50: _builtins.float = ...,
+        junctions: _abc.Iterable[Global___ShadowJunction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "batch_ms_p50", b"batch_ms_p50", "compared", b"compared", "failures", b"failures", "junctions", b"junctions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowFigures: _TypeAlias = ShadowFigures  # noqa: Y015
+
+@_typing.final
+class ShadowJunction(_message.Message):
+    """How a policy in shadow compares at one junction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUNCTION_ID_FIELD_NUMBER: _builtins.int
+    COMPARED_FIELD_NUMBER: _builtins.int
+    AGREED_FIELD_NUMBER: _builtins.int
+    junction_id: _builtins.str
+    """Junction identifier."""
+    compared: _builtins.int
+    """Decisions compared."""
+    agreed: _builtins.int
+    """Of those, the same stage."""
+    def __init__(
+        self,
+        *,
+        junction_id: _builtins.str = ...,
+        compared: _builtins.int = ...,
+        agreed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "compared", b"compared", "junction_id", b"junction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowJunction: _TypeAlias = ShadowJunction  # noqa: Y015
 
 @_typing.final
 class GetPolicyRequest(_message.Message):
@@ -70,3 +292,262 @@ class GetPolicyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """Asks for all versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """All versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyVersion]:
+        """Versions, the one loaded last first."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___PolicyVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class LoadPolicyRequest(_message.Message):
+    """A piece of a bundle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the zip; at most the request size of the site, 15 KiB always fit."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPolicyRequest: _TypeAlias = LoadPolicyRequest  # noqa: Y015
+
+@_typing.final
+class LoadPolicyResponse(_message.Message):
+    """The bundle was good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """The version it became, or was already."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPolicyResponse: _TypeAlias = LoadPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ShadowPolicyRequest(_message.Message):
+    """Asks for a version in shadow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_SHA256_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    bundle_sha256: _builtins.str
+    """The version, or the first digits of it; empty ends the shadow."""
+    operator: _builtins.str
+    """Who wants it; in the audit log a certificate's name stands beside it."""
+    def __init__(
+        self,
+        *,
+        bundle_sha256: _builtins.str = ...,
+        operator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_sha256", b"bundle_sha256", "operator", b"operator"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowPolicyRequest: _TypeAlias = ShadowPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ShadowPolicyResponse(_message.Message):
+    """What was in shadow and what is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ended(self) -> Global___PolicyVersion:
+        """The version that was in shadow until now, with its figures; absent when there was none."""
+
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """The version that is in shadow now; absent when the shadow was ended."""
+
+    def __init__(
+        self,
+        *,
+        ended: Global___PolicyVersion | None = ...,
+        version: Global___PolicyVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowPolicyResponse: _TypeAlias = ShadowPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ActivatePolicyRequest(_message.Message):
+    """Asks for a version in charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_SHA256_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AGAIN_FIELD_NUMBER: _builtins.int
+    bundle_sha256: _builtins.str
+    """The version, or the first digits of it; "none" leaves the junctions to their local plans."""
+    operator: _builtins.str
+    """Who wants it."""
+    reason: _builtins.str
+    """Why; it is recorded."""
+    again: _builtins.bool
+    """True to activate a version that was rolled back before."""
+    def __init__(
+        self,
+        *,
+        bundle_sha256: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        again: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again", b"again", "bundle_sha256", b"bundle_sha256", "operator", b"operator", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePolicyRequest: _TypeAlias = ActivatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePolicyResponse(_message.Message):
+    """What is in charge now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    AUDIT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    audit_sequence: _builtins.int
+    """Record of it in the audit log."""
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """The version in charge; absent for the local plans."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+        audit_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_sequence", b"audit_sequence", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePolicyResponse: _TypeAlias = ActivatePolicyResponse  # noqa: Y015
+
+@_typing.final
+class RollBackPolicyRequest(_message.Message):
+    """Asks for the version before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    operator: _builtins.str
+    """Who wants it."""
+    reason: _builtins.str
+    """Why; it is recorded."""
+    def __init__(
+        self,
+        *,
+        operator: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackPolicyRequest: _TypeAlias = RollBackPolicyRequest  # noqa: Y015
+
+@_typing.final
+class RollBackPolicyResponse(_message.Message):
+    """What is in charge now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    AUDIT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    audit_sequence: _builtins.int
+    """Record of it in the audit log."""
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """The version in charge; absent for the local plans."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+        audit_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_sequence", b"audit_sequence", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackPolicyResponse: _TypeAlias = RollBackPolicyResponse  # noqa: Y015

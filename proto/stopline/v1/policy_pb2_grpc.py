@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """Says which policy decides.
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
     """
 
     def __init__(self, channel):
@@ -40,14 +41,77 @@ class PolicyServiceStub:
                 request_serializer=stopline_dot_v1_dot_policy__pb2.GetPolicyRequest.SerializeToString,
                 response_deserializer=stopline_dot_v1_dot_policy__pb2.GetPolicyResponse.FromString,
                 _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/stopline.v1.PolicyService/ListPolicies',
+                request_serializer=stopline_dot_v1_dot_policy__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_policy__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.LoadPolicy = channel.stream_unary(
+                '/stopline.v1.PolicyService/LoadPolicy',
+                request_serializer=stopline_dot_v1_dot_policy__pb2.LoadPolicyRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_policy__pb2.LoadPolicyResponse.FromString,
+                _registered_method=True)
+        self.ShadowPolicy = channel.unary_unary(
+                '/stopline.v1.PolicyService/ShadowPolicy',
+                request_serializer=stopline_dot_v1_dot_policy__pb2.ShadowPolicyRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_policy__pb2.ShadowPolicyResponse.FromString,
+                _registered_method=True)
+        self.ActivatePolicy = channel.unary_unary(
+                '/stopline.v1.PolicyService/ActivatePolicy',
+                request_serializer=stopline_dot_v1_dot_policy__pb2.ActivatePolicyRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_policy__pb2.ActivatePolicyResponse.FromString,
+                _registered_method=True)
+        self.RollBackPolicy = channel.unary_unary(
+                '/stopline.v1.PolicyService/RollBackPolicy',
+                request_serializer=stopline_dot_v1_dot_policy__pb2.RollBackPolicyRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_policy__pb2.RollBackPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
-    """Says which policy decides.
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
     """
 
     def GetPolicy(self, request, context):
         """The active policy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicies(self, request, context):
+        """All versions kept here, and what was done with them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadPolicy(self, request_iterator, context):
+        """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
+        else changes. INVALID_ARGUMENT says which check failed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShadowPolicy(self, request, context):
+        """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivatePolicy(self, request, context):
+        """Puts a version in charge from the next decision on. FAILED_PRECONDITION when it cannot run, was rolled back before, or
+        did not decide in shadow as often as this site wants.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackPolicy(self, request, context):
+        """Puts the version before the active one in charge again; without one the cabinets run their local plans.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +125,31 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=stopline_dot_v1_dot_policy__pb2.GetPolicyRequest.FromString,
                     response_serializer=stopline_dot_v1_dot_policy__pb2.GetPolicyResponse.SerializeToString,
             ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=stopline_dot_v1_dot_policy__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_policy__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'LoadPolicy': grpc.stream_unary_rpc_method_handler(
+                    servicer.LoadPolicy,
+                    request_deserializer=stopline_dot_v1_dot_policy__pb2.LoadPolicyRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_policy__pb2.LoadPolicyResponse.SerializeToString,
+            ),
+            'ShadowPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShadowPolicy,
+                    request_deserializer=stopline_dot_v1_dot_policy__pb2.ShadowPolicyRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_policy__pb2.ShadowPolicyResponse.SerializeToString,
+            ),
+            'ActivatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivatePolicy,
+                    request_deserializer=stopline_dot_v1_dot_policy__pb2.ActivatePolicyRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_policy__pb2.ActivatePolicyResponse.SerializeToString,
+            ),
+            'RollBackPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackPolicy,
+                    request_deserializer=stopline_dot_v1_dot_policy__pb2.RollBackPolicyRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_policy__pb2.RollBackPolicyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'stopline.v1.PolicyService', rpc_method_handlers)
@@ -70,7 +159,8 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """Says which policy decides.
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
     """
 
     @staticmethod
@@ -90,6 +180,141 @@ class PolicyService:
             '/stopline.v1.PolicyService/GetPolicy',
             stopline_dot_v1_dot_policy__pb2.GetPolicyRequest.SerializeToString,
             stopline_dot_v1_dot_policy__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.PolicyService/ListPolicies',
+            stopline_dot_v1_dot_policy__pb2.ListPoliciesRequest.SerializeToString,
+            stopline_dot_v1_dot_policy__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadPolicy(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stopline.v1.PolicyService/LoadPolicy',
+            stopline_dot_v1_dot_policy__pb2.LoadPolicyRequest.SerializeToString,
+            stopline_dot_v1_dot_policy__pb2.LoadPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShadowPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.PolicyService/ShadowPolicy',
+            stopline_dot_v1_dot_policy__pb2.ShadowPolicyRequest.SerializeToString,
+            stopline_dot_v1_dot_policy__pb2.ShadowPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.PolicyService/ActivatePolicy',
+            stopline_dot_v1_dot_policy__pb2.ActivatePolicyRequest.SerializeToString,
+            stopline_dot_v1_dot_policy__pb2.ActivatePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.PolicyService/RollBackPolicy',
+            stopline_dot_v1_dot_policy__pb2.RollBackPolicyRequest.SerializeToString,
+            stopline_dot_v1_dot_policy__pb2.RollBackPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """Says which policy decides."""
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +37,49 @@ class PolicyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
     GetPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetPolicyRequest, _policy_pb2.GetPolicyResponse]
     """The active policy."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListPoliciesRequest, _policy_pb2.ListPoliciesResponse]
+    """All versions kept here, and what was done with them."""
+    LoadPolicy: _grpc.StreamUnaryMultiCallable[_policy_pb2.LoadPolicyRequest, _policy_pb2.LoadPolicyResponse]
+    """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
+    else changes. INVALID_ARGUMENT says which check failed.
+    """
+    ShadowPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ShadowPolicyRequest, _policy_pb2.ShadowPolicyResponse]
+    """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run."""
+    ActivatePolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ActivatePolicyRequest, _policy_pb2.ActivatePolicyResponse]
+    """Puts a version in charge from the next decision on. FAILED_PRECONDITION when it cannot run, was rolled back before, or
+    did not decide in shadow as often as this site wants.
+    """
+    RollBackPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.RollBackPolicyRequest, _policy_pb2.RollBackPolicyResponse]
+    """Puts the version before the active one in charge again; without one the cabinets run their local plans."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """Says which policy decides."""
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetPolicyRequest, _policy_pb2.GetPolicyResponse]  # type: ignore[assignment]
     """The active policy."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListPoliciesRequest, _policy_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """All versions kept here, and what was done with them."""
+    LoadPolicy: _aio.StreamUnaryMultiCallable[_policy_pb2.LoadPolicyRequest, _policy_pb2.LoadPolicyResponse]  # type: ignore[assignment]
+    """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
+    else changes. INVALID_ARGUMENT says which check failed.
+    """
+    ShadowPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.ShadowPolicyRequest, _policy_pb2.ShadowPolicyResponse]  # type: ignore[assignment]
+    """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run."""
+    ActivatePolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.ActivatePolicyRequest, _policy_pb2.ActivatePolicyResponse]  # type: ignore[assignment]
+    """Puts a version in charge from the next decision on. FAILED_PRECONDITION when it cannot run, was rolled back before, or
+    did not decide in shadow as often as this site wants.
+    """
+    RollBackPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.RollBackPolicyRequest, _policy_pb2.RollBackPolicyResponse]  # type: ignore[assignment]
+    """Puts the version before the active one in charge again; without one the cabinets run their local plans."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says which policy decides."""
+    """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
+    shadow, and decides for the junctions once it is activated.
+    """
 
     @_abc_1.abstractmethod
     def GetPolicy(
@@ -54,5 +88,49 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.GetPolicyResponse, _abc.Awaitable[_policy_pb2.GetPolicyResponse]]:
         """The active policy."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _policy_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.ListPoliciesResponse, _abc.Awaitable[_policy_pb2.ListPoliciesResponse]]:
+        """All versions kept here, and what was done with them."""
+
+    @_abc_1.abstractmethod
+    def LoadPolicy(
+        self,
+        request_iterator: _MaybeAsyncIterator[_policy_pb2.LoadPolicyRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.LoadPolicyResponse, _abc.Awaitable[_policy_pb2.LoadPolicyResponse]]:
+        """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
+        else changes. INVALID_ARGUMENT says which check failed.
+        """
+
+    @_abc_1.abstractmethod
+    def ShadowPolicy(
+        self,
+        request: _policy_pb2.ShadowPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.ShadowPolicyResponse, _abc.Awaitable[_policy_pb2.ShadowPolicyResponse]]:
+        """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run."""
+
+    @_abc_1.abstractmethod
+    def ActivatePolicy(
+        self,
+        request: _policy_pb2.ActivatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.ActivatePolicyResponse, _abc.Awaitable[_policy_pb2.ActivatePolicyResponse]]:
+        """Puts a version in charge from the next decision on. FAILED_PRECONDITION when it cannot run, was rolled back before, or
+        did not decide in shadow as often as this site wants.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackPolicy(
+        self,
+        request: _policy_pb2.RollBackPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.RollBackPolicyResponse, _abc.Awaitable[_policy_pb2.RollBackPolicyResponse]]:
+        """Puts the version before the active one in charge again; without one the cabinets run their local plans."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
