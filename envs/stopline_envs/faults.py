@@ -7,47 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
 from stopline_envs.sensing import Sensors
+from stopline_envs.sensor_profiles import SensorFaults
 from stopline_envs.snapshot import Integers, Snapshot
-from stopline_signals.errors import ScenarioError
+
+__all__ = ["STICKS_WITHIN_S", "FaultySensors", "SensorFaults"]
 
 STICKS_WITHIN_S = 300
 """A stuck detector freezes at a moment drawn from this much of the beginning of a run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorFaults:
-    """What is wrong with the detectors of a network; the defaults are perfect sensors.
-
-    Attributes:
-        dead_share: share of all detectors that fail and are known to: no count, not healthy, so their group
-            is on recall.
-        stuck_share: share of all detectors that freeze unnoticed: they go on reporting what they saw at a
-            moment within the first `STICKS_WITHIN_S`.
-        noise: chance that a vehicle is missed, and that a zone counts one that is not there; a counted
-            vehicle is taken for queued or moving wrongly with half of it. Push buttons do not miscount.
-        latency_s: age of the readings, rounded up to whole seconds.
-        seed: which detectors and which moments; joined with the seed of each run.
-    """
-
-    dead_share: float = 0.0
-    noise: float = 0.0
-    latency_s: float = 0.0
-    stuck_share: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("dead_share", "stuck_share", "noise"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ScenarioError(f"sensor faults: {name} must be 0 to 1, not {getattr(self, name)}")
-        if self.dead_share + self.stuck_share > 1.0:
-            raise ScenarioError("sensor faults: dead_share and stuck_share together must be at most 1")
-        if not 0.0 <= self.latency_s <= 60.0:
-            raise ScenarioError(f"sensor faults: latency_s must be 0 to 60 s, not {self.latency_s}")
 
 
 class FaultySensors:

@@ -13,6 +13,7 @@ from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import BenchmarkTiming, PlanSet, benchmark_plan, read_plans
 from stopline_envs.scenario import Scenario
 from stopline_envs.sensing import Sensors
+from stopline_envs.sensor_profiles import SensorProfile
 from stopline_envs.simulation import SumoSimulation, libsumo_module
 from stopline_envs.snapshot import Snapshot, Traffic
 from stopline_envs.truth import Figure, sensors_for
@@ -57,7 +58,7 @@ class NetworkRun:
         self._options = tuple(options)
         self._figures = frozenset(figures)
         self._timing = timing
-        self._faults = faults
+        self._faults = scenario.faults if faults is None else faults
         self._junctions = [self._junction(name) for name in self.names]
         self._shown: list[str] = []
         self._sensors: Sensors | None = None
@@ -231,13 +232,13 @@ def plans_of(scenario: Scenario) -> PlanSet:
     """The plans of a scenario's network; read once per process while the files stay the same."""
     files = (scenario.net, *scenario.additional)
     stamps = tuple((str(path), path.stat().st_mtime_ns if path.is_file() else 0) for path in files)
-    return _read(stamps)
+    return _read(stamps, scenario.sensors)
 
 
 @functools.lru_cache(maxsize=16)
-def _read(stamps: tuple[tuple[str, int], ...]) -> PlanSet:
+def _read(stamps: tuple[tuple[str, int], ...], sensors: SensorProfile) -> PlanSet:
     net, *additional = (path for path, _ in stamps)
-    return read_plans(net, additional)
+    return read_plans(net, additional, sensors=sensors)
 
 
 def _known(scenario: Scenario, plan_set: PlanSet, signals: Sequence[str]) -> tuple[str, ...]:

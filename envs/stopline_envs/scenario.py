@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from stopline_envs.registry import FOREIGN, data_root, foreign_home
+from stopline_envs.sensor_profiles import ZONES, SensorFaults, SensorProfile, sensors_from_table
 from stopline_signals.errors import ScenarioError
 
 _REQUIRED = ("name", "net", "begin", "end")
@@ -25,6 +26,7 @@ _KNOWN = {
     "step",
     "windows",
     "emergency",
+    "sensors",
     "notes",
     "licence",
 }
@@ -51,6 +53,7 @@ class Scenario:
 
     Simulation starts at `begin` with empty streets; the first `warmup` seconds may be left out of a training
     reward, never out of an evaluation. `windows` names shorter parts of the whole, as (name, begin, end).
+    `sensors` and `faults` say what watches the street, and how well.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Scenario:
     windows: tuple[tuple[str, int, int], ...] = ()
     notes: str = ""
     licence: str = ""
+    sensors: SensorProfile = ZONES
+    faults: SensorFaults | None = None
 
     def __post_init__(self) -> None:
         if self.begin < 0 or self.begin >= self.end:
@@ -182,6 +187,7 @@ def _from_toml(path: Path) -> Scenario:
     _check_keys(path, table)
     home = path.absolute().parent
     try:
+        sensors, faults = sensors_from_table(table.get("sensors"), f"scenario file {path}")
         return _checked(
             Scenario(
                 name=str(table["name"]),
@@ -197,6 +203,8 @@ def _from_toml(path: Path) -> Scenario:
                 emergency=_emergency(home, table.get("emergency")),
                 notes=str(table.get("notes", "")),
                 licence=str(table.get("licence", "")),
+                sensors=sensors,
+                faults=faults,
             )
         )
     except (TypeError, ValueError, KeyError) as error:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopline_envs.plans import LaneSegment, PlanSet
-from stopline_envs.plans.zones import NEAR_ZONE_M, approach_lanes_of
+from stopline_envs.plans.zones import approach_lanes_of
 from stopline_envs.simulation import fast_call
 from stopline_envs.snapshot import DetectorRow, Integers, Snapshot, Traffic
 from stopline_signals.detectors import QUEUED_BELOW_MPS
@@ -25,6 +25,8 @@ __all__ = ["Sensors", "Snapshot", "Traffic", "approach_lanes"]
 
 LEAVING = -1
 """Slot of lane pieces past a junction."""
+LEAVING_M = 50.0
+"""Length of those."""
 APPROACH = -2
 """Slot of lane pieces that lead to a junction."""
 Floats = NDArray[np.float64]
@@ -86,7 +88,7 @@ class Sensors:
                     pieces.setdefault(segment.lane, []).append(piece)
                 slot += 1
             for lane in _exits(plan_set, name) if wide else ():
-                pieces.setdefault(lane, []).append(_Piece(0.0, NEAR_ZONE_M[1], LEAVING, number))
+                pieces.setdefault(lane, []).append(_Piece(0.0, LEAVING_M, LEAVING, number))
             for lane in approach_lanes(plan_set, name) if wide else ():
                 length = plan_set.network.lanes[lane].length
                 pieces.setdefault(lane, []).append(_Piece(0.0, length, APPROACH, number))

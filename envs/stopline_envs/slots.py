@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from stopline_envs.faults import SensorFaults
 from stopline_envs.network import NetworkRun
 from stopline_envs.rewards import Interval, find_reward
 from stopline_envs.scenario import Scenario
+from stopline_envs.sensor_profiles import SensorProfile, sensor_profile
 from stopline_signals.batch import BatchEncoder
 from stopline_signals.observation import MAX_GROUPS, MAX_STAGES, Encoder
 
@@ -31,7 +32,7 @@ class SlotSettings:
 
     `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
     look costs about a tenth of the second it looks at. `reward` is a name or a sum, as "delay + 0.1
-    emissions" (see `rewards`). `faults` makes the detectors imperfect.
+    emissions" (see `rewards`). `sensors` (a profile or its name) and `faults` replace the scenario's own.
     `neighbours` appends what that many signals nearby show and hold (see `neighbours`).
     """
 
@@ -45,9 +46,12 @@ class SlotSettings:
     options: tuple[str, ...] = field(default=())
     faults: SensorFaults | None = None
     neighbours: int = 0
+    sensors: SensorProfile | str | None = None
 
     def __post_init__(self) -> None:
         find_reward(self.reward)  # a wrong name is an error here, not in some worker later
+        if self.sensors is not None:
+            sensor_profile(self.sensors)
 
 
 class SlotRun:
@@ -57,6 +61,8 @@ class SlotRun:
         """Prepare; SUMO starts in `reset`."""
         self.settings = settings
         reward = find_reward(settings.reward)
+        if settings.sensors is not None:
+            scenario = replace(scenario, sensors=sensor_profile(settings.sensors))
         self.run = NetworkRun(
             scenario,
             signals=settings.signals,

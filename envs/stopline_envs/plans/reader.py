@@ -17,6 +17,7 @@ from stopline_envs.plans.net import Network, Program, read_network
 from stopline_envs.plans.oncoming import oncoming_groups
 from stopline_envs.plans.staging import Staging, stages_of
 from stopline_envs.plans.zones import Zone, detectors_of
+from stopline_envs.sensor_profiles import ZONES, SensorProfile
 from stopline_signals.errors import NetworkError
 from stopline_signals.plan import Aspect, ConflictPath, GroupKind, SignalGroup, SignalPlan, Stage
 from stopline_signals.timing import WALK_S, tenths
@@ -48,9 +49,13 @@ class PlanSet:
 
 
 def read_plans(
-    net_path: Path | str, additional: Iterable[Path | str] = (), *, strict: bool = False
+    net_path: Path | str,
+    additional: Iterable[Path | str] = (),
+    *,
+    strict: bool = False,
+    sensors: SensorProfile = ZONES,
 ) -> PlanSet:
-    """Read a network and make a plan for each of its road signals.
+    """Read a network and make a plan for each of its road signals, with detectors of a profile.
 
     Programs in `additional` files win over the net's, the last one loaded over earlier ones, as in SUMO.
 
@@ -72,7 +77,7 @@ def read_plans(
         program = unrolled(given)
         signal = SignalMovements(tls, movements, right_of_way)
         _check_width(program, signal)
-        made = _plan_of(network, signal, program, strict=strict)
+        made = _plan_of(network, signal, program, sensors, strict=strict)
         if made is None:
             findings.append(
                 Finding(signal=tls, kind=FindingKind.UNCONTROLLED, message="no phase shows green")
@@ -117,7 +122,7 @@ def _check_width(program: Program, signal: SignalMovements) -> None:
 
 
 def _plan_of(
-    network: Network, signal: SignalMovements, program: Program, *, strict: bool
+    network: Network, signal: SignalMovements, program: Program, sensors: SensorProfile, *, strict: bool
 ) -> tuple[SignalPlan, dict[str, Zone], list[Finding]] | None:
     states = [phase.state for phase in program.phases]
     every = groups_of(signal, states)
@@ -127,7 +132,7 @@ def _plan_of(
     findings = [_never_green(signal.tls, group) for group in every if not group.served]
     conflicts = GroupConflicts(signal, groups)
     staging = stages_of(program, groups, conflicts, strict=strict)
-    detectors, zones = detectors_of(network, groups, signal.movements)
+    detectors, zones = detectors_of(network, groups, signal.movements, sensors)
     paths = conflict_paths(signal.movements, conflicts)
     signal_groups = _with_oncoming(
         _signal_groups(signal, groups, program, paths), oncoming_groups(signal, conflicts)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from stopline_envs.plans.grouping import Group
 from stopline_envs.plans.movements import Movement
 from stopline_envs.plans.net import Connection, Network
+from stopline_envs.sensor_profiles import ZONES, SensorProfile
 from stopline_signals.plan import Detector, DetectorKind, GroupKind
 
-NEAR_ZONE_M = (0.0, 50.0)
-FAR_ZONE_M = (50.0, 120.0)
 APPROACH_M = 1000.0
 VEHICLE_SPACE_M = 7.5
 """Length one queued vehicle takes, gap included."""
@@ -41,14 +40,14 @@ Zone = tuple[LaneSegment, ...]
 
 
 def detectors_of(
-    network: Network, groups: Iterable[Group], movements: tuple[Movement, ...]
+    network: Network, groups: Iterable[Group], movements: tuple[Movement, ...], profile: SensorProfile = ZONES
 ) -> tuple[tuple[Detector, ...], dict[str, Zone]]:
     """The detectors of a signal's groups, and the lane segments behind each detector's name."""
     detectors: list[Detector] = []
     zones: dict[str, Zone] = {}
     for index, group in enumerate(groups):
         for detector, zone in _of_group(
-            network, index, group, [movements[member] for member in group.members]
+            network, index, group, [movements[member] for member in group.members], profile
         ):
             detectors.append(detector)
             zones[detector.name] = zone
@@ -62,14 +61,14 @@ def approach_lanes_of(network: Network, movements: Iterable[Movement]) -> list[s
 
 
 def _of_group(
-    network: Network, index: int, group: Group, movements: list[Movement]
+    network: Network, index: int, group: Group, movements: list[Movement], profile: SensorProfile
 ) -> Iterator[tuple[Detector, Zone]]:
     lanes = {m.connection.source for m in movements if m.kind is not GroupKind.PEDESTRIAN}
     if lanes:
-        reach = _upstream(network, lanes, FAR_ZONE_M[1])
+        reach = _upstream(network, lanes, profile.far_m[1])
         for kind, (start, end) in (
-            (DetectorKind.NEAR_ZONE, NEAR_ZONE_M),
-            (DetectorKind.FAR_ZONE, FAR_ZONE_M),
+            (DetectorKind.NEAR_ZONE, profile.near_m),
+            (DetectorKind.FAR_ZONE, profile.far_m),
         ):
             zone = tuple(_cut(network, reach, start, end))
             capacity = max(1.0, sum(piece.end - piece.start for piece in zone) / VEHICLE_SPACE_M)
