@@ -16,10 +16,11 @@ from tests.proofs._table import ROOT
 
 
 class Stopwatch:
-    """Wall and CPU time since it was made, children's CPU time included."""
+    """Wall and CPU time since it was made, children's CPU time included, and the commit it was made on."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), _cpu()
+        self.commit = commit()
 
     @property
     def wall(self) -> float:
@@ -36,7 +37,7 @@ def write_result(path: Path, command: str, watch: Stopwatch, figures: Mapping[st
     """Write a proof's figures with the commit, date, command and machine they come from."""
     head = {
         "command": command,
-        "commit": commit(),
+        "commit": watch.commit,
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "cores": os.cpu_count(),

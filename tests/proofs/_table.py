@@ -55,6 +55,12 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "street",
+        "a day of random requests at every known junction: the monitor stays silent, nobody waits too long",
+        ("tests.proofs.street",),
+        result=True,
+    ),
+    Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
         pytest_at_large("tests/signals", "tests/mmu"),

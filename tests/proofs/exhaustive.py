@@ -23,8 +23,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stopline_signals import Engine, SignalPlan
+from stopline_signals import SignalPlan
 from tests.proofs._result import Stopwatch, write_result
+from tests.proofs.bounds import promises
 from tests.proofs.graphs import Edges, Times, conflict_graphs, crossing, mixed, orbits, permissive, plain
 from tests.proofs.liveness import longest_waits, stuck
 from tests.proofs.search import Search
@@ -102,20 +103,6 @@ def check(job: Job) -> Result:
         if wait is None or wait > promise:
             raise Broken(f"{job}: group {group} can wait {wait} ticks, promised are {promise}")
     return Result(len(found.nodes), len(found.sources), max(wait or 0 for wait in waits), promised)
-
-
-def promises(plan: SignalPlan, every: int = 0) -> list[int]:
-    """Per group the longest wait the guard promises, whatever is asked.
-
-    Once a call is over its limit nobody can be served twice before it: who was served is less overdue. So at
-    most every group goes first, each for a minimum and a transition, after the transition that may be
-    running; where decisions are `every` so many ticks apart, each of them may come that much later.
-    """
-    engine = Engine(plan)
-    stages = range(len(plan.stages) + 1)
-    way = max(engine.worst_transition(a, b) for a in stages for b in stages)
-    turn = max(group.minimum for group in plan.groups) + way + every
-    return [limit + way + every + len(plan.groups) * turn for limit in engine.limits]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
