@@ -1,39 +1,23 @@
-"""A small client of the controller, for commands that talk to one."""
+"""The operators' calls to a controller."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
 
-import grpc
-
 from stopline.v1 import junction_pb2, junction_pb2_grpc, override_pb2, override_pb2_grpc, state_pb2
+from stopline_cli.client import CentreError, Client
 from stopline_cli.connection import Connection
-from stopline_signals.errors import StoplineError
 
 
-class CentreError(StoplineError):
-    """The controller could not be reached, or refused; carries its words."""
-
-
-class Centre:
-    """Calls to one controller; every refusal is a CentreError."""
+class Centre(Client):
+    """Looks at junctions and overrides them; every refusal is a CentreError."""
 
     def __init__(self, connection: Connection | str) -> None:
         """A bare address is a plaintext connection."""
-        where = Connection(connection) if isinstance(connection, str) else connection
-        self._address = where.address
-        self._channel = where.channel()
+        super().__init__(connection)
         self._junctions = junction_pb2_grpc.JunctionServiceStub(self._channel)
         self._overrides = override_pb2_grpc.OverrideServiceStub(self._channel)
-
-    def __enter__(self) -> Centre:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._channel.close()
-        if isinstance(error, grpc.RpcError):
-            raise self._explained(error) from error
 
     def stage_index(self, junction: str, stage: str | None) -> int:
         """The index of a stage given by name or number."""
@@ -122,17 +106,6 @@ class Centre:
         self._overrides.ReleaseLease(
             override_pb2.ReleaseLeaseRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
         )
-
-    def _explained(self, error: grpc.RpcError) -> CentreError:
-        code, details = getattr(error, "code", None), getattr(error, "details", None)
-        if code is None or details is None:
-            return CentreError(f"{self._address}: {error}")
-        if code() is grpc.StatusCode.UNAVAILABLE:
-            return CentreError(
-                f"no controller answers at {self._address} ({details()}); is `stopline serve` running there, "
-                "and does it want a certificate (--ca, --cert)?"
-            )
-        return CentreError(f"{self._address}: {details()}")
 
 
 def answer_row(answer: override_pb2.OverrideResponse) -> dict[str, object]:

@@ -31,6 +31,11 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("policy list", "stopline_cli.policy_list", "Show a controller's policies and what they did."),
+    Row("policy load", "stopline_cli.policy_load", "Send a bundle to a controller; it decides nothing yet."),
+    Row("policy shadow", "stopline_cli.policy_shadow", "Let a policy decide beside the active one, unheard."),
+    Row("policy activate", "stopline_cli.policy_activate", "Put a policy in charge of the junctions."),
+    Row("policy rollback", "stopline_cli.policy_rollback", "Put the version before in charge again."),
     Row("audit show", "stopline_cli.audit_show", "Read the audit log: who decided what, and why."),
     Row("audit verify", "stopline_cli.audit_verify", "Recompute the hash chain of an audit log."),
     Row("events export", "stopline_cli.events_export", "Write high-resolution events for signal measures."),
@@ -46,6 +51,7 @@ GROUPS = {
     "certs": "Certificates: who may do what at a controller.",
     "events": "The high-resolution event log of a controller.",
     "hil": "Hardware in the loop: virtual cabinets and their street.",
+    "policy": "The policies of a running controller: load, try in shadow, put in charge, take back.",
     "network": "Road networks: see the signal plans read from them.",
 }
 

@@ -151,7 +151,7 @@ def _pattern(names: list[str]) -> int:
 
 def _release(centre: Centre, junction: str, operator: str, as_json: bool) -> None:
     """Hand back what this operator, or this certificate, holds at the junction."""
-    from stopline_cli.centre import CentreError
+    from stopline_cli.client import CentreError
 
     held = [lease for lease in centre.leases(junction) if lease.operator == operator]
     if not held:
