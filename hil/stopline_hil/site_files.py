@@ -20,6 +20,8 @@ class Post(NamedTuple):
     port: int
     device_id: int = 1
     driver: str = "modbus"
+    options: Mapping[str, object] = {}
+    """Further entries of the driver."""
 
 
 def write_site(
@@ -53,6 +55,7 @@ def write_site(
         cabinet: dict[str, object] = {"driver": post.driver, "address": address}
         if post.driver == "modbus":
             cabinet["device_id"] = post.device_id
+        cabinet |= post.options
         lines += ["", "[[junction]]", f"id = {_inline(post.plan.junction)}", f"plan = {_inline(file)}"]
         lines.append(f"cabinet = {_inline(cabinet)}")
     path = folder / "site.toml"

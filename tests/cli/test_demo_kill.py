@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stopline_cabinets import Mode
-from stopline_cli.demonstration.controller_process import ControllerProcess
 from stopline_envs.scenario import load_scenario
+from stopline_hil.controller_process import ControllerProcess
 from stopline_hil.modbus_plc import PlcCabinet
 from stopline_hil.site_files import Post, write_site
 from stopline_hil.street import Street

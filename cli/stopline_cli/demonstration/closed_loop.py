@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stopline_cli.demonstration.controller_process import ControllerProcess
 from stopline_cli.demonstration.operator import Operator, OverrideFigures
 from stopline_envs.emergency import EmergencyFigures, EmergencyRun
 from stopline_envs.scenario import Scenario
 from stopline_hil.ambulance import Ambulance
+from stopline_hil.controller_process import ControllerProcess
 from stopline_hil.site_files import Post, write_site
 from stopline_hil.street import Street, StreetReport, Watcher
 from stopline_signals.errors import StoplineError

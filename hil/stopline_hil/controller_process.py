@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -38,7 +39,7 @@ class ControllerProcess:
         """Start it and return the host:port it serves on; ControllerDied when it does not come up."""
         announced = self._site.parent / "state" / "serving.json"
         announced.unlink(missing_ok=True)
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", _RUN, "serve", str(self._site), stdout=log, stderr=log
             )
@@ -51,9 +52,7 @@ class ControllerProcess:
 
     async def stop(self) -> dict[str, Any]:
         """Ask it to hand back and end; returns the statistics it leaves behind."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            raise ControllerDied(f"the controller ended early; its log is {self._log}")
+        process = self._running()
         process.terminate()
         try:
             async with asyncio.timeout(STOP_S):
@@ -66,8 +65,21 @@ class ControllerProcess:
         found: dict[str, Any] = json.loads((self._site.parent / "state" / "statistics.json").read_text())
         return found
 
+    def pause(self) -> None:
+        """SIGSTOP: it hangs, with every connection open."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on where it was."""
+        self._running().send_signal(signal.SIGCONT)
+
     async def kill(self) -> None:
-        """End it at once if it still runs; for clearing up after a failure."""
+        """End it at once if it still runs (SIGKILL): nothing is handed back."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            raise ControllerDied(f"the controller ended early; its log is {self._log}")
+        return self._process

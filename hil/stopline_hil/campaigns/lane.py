@@ -1,0 +1,114 @@
+"""One junction of a bench: virtual cabinet, wire, synthetic street, and the record of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from stopline_hil.campaigns.queues import Queues
+from stopline_hil.campaigns.record import Record
+from stopline_hil.clock import RunningClock
+from stopline_hil.controller_process import ControllerProcess
+from stopline_hil.example import crossroads
+from stopline_hil.faults.dialects import DIALECTS, Dialect
+from stopline_hil.faults.handles import HANDLES, Handle
+from stopline_hil.faults.wire import Wire
+from stopline_hil.site_files import Post
+
+LOOK_S = 0.02
+"""Wall-clock seconds between two looks at a cabinet."""
+SLACK = 5
+"""Tenths by which a look may be late, and a cabinet's own grid coarse."""
+TIMEOUT_S = {"modbus": 0.5, "ntcip": 1.0}
+"""Real seconds for one answer at a real cabinet."""
+
+
+class Lane:
+    """One junction; a `Target` for faults."""
+
+    def __init__(
+        self, name: str, protocol: str, clock: RunningClock, controller: ControllerProcess, seed: int
+    ) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.controller = controller
+        self.dice = random.Random(f"{seed} {name}")
+        self.dialect: Dialect = DIALECTS[protocol]()
+        self.handle: Handle = HANDLES[protocol](crossroads(name), clock)
+        self.sensors = Queues(self.handle.cabinet.plan, random.Random(f"street {seed} {name}"))
+        self.record = Record()
+        self.last_write: bytes | None = None
+        self.wire: Wire
+        self._clock = clock
+        self._looked = clock.tenths()
+        self._readings = self.sensors.readings()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> Post:
+        """Open the ports; returns where the controller finds the cabinet: at the wire."""
+        cabinet = self.handle.cabinet
+        await cabinet.start()
+        self.wire = self.dialect.wire(cabinet.host, cabinet.port)
+        self.wire.taps.append(self._tap)
+        await self.wire.open()
+        self._watching = asyncio.create_task(self._watch())
+        timeout = max(0.1, self.real(TIMEOUT_S[self.protocol]))
+        options: dict[str, object] = {"timeout_s": timeout}
+        if self.protocol == "ntcip":
+            options["profile"] = "virtual"
+        return Post(cabinet.plan, "127.0.0.1", self.wire.port, driver=self.protocol, options=options)
+
+    async def close(self) -> None:
+        """Close everything."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.wire.close()
+        await self.handle.cabinet.stop()
+
+    @property
+    def now(self) -> int:
+        """Cabinet time, tenths."""
+        return self._clock.tenths()
+
+    async def pause(self, seconds: float) -> None:
+        """Let cabinet seconds pass."""
+        await asyncio.sleep(self.real(seconds))
+
+    def real(self, seconds: float) -> float:
+        """Cabinet seconds in wall-clock ones."""
+        return seconds / self._clock.rate
+
+    async def _watch(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)
+
+    def look(self) -> None:
+        """Bring street and cabinet to the present, and write down what is seen."""
+        now = self._clock.tenths()
+        cabinet = self.handle.cabinet
+        if now > self._looked:
+            self.sensors.advance(now - self._looked, self.handle.aspects)
+            self._looked = now
+            readings = self.sensors.readings()
+            if readings != self._readings:
+                self.record.note("edge")
+                self._readings = readings
+            cabinet.set_readings(readings)
+        cabinet.tick(now)
+        limit = round(self.handle.backup_s * 10) + SLACK
+        self.record.sample(now, self.handle.state, self.handle.aspects, limit)
+
+    def _tap(self, up: bool, frame: bytes) -> None:
+        if not up:
+            if self.dialect.is_news(frame):
+                self.record.note("news")
+            return
+        # A frame seen before is a copy the wire made, and keeps nothing alive that the controller wants.
+        if frame != self.last_write and self.dialect.is_write(frame):
+            self.last_write = frame
+            wish = self.dialect.is_wish(frame)
+            self.record.command(self._clock.tenths(), wish=wish)
+            if wish:
+                self.record.note("wish")
