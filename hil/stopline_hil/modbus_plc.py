@@ -223,7 +223,7 @@ class PlcCabinet:
         if values is None:
             if code == READ_STATE and address < STATE_LENGTH:
                 self.reads += 1
-                registers[:STATE_LENGTH] = self._state_registers()
+                registers[:STATE_LENGTH] = self.state_registers()
             elif code == READ_INPUTS:
                 registers[: -(-INPUTS_LENGTH // 16)] = input_bank(self.state())
             return None
@@ -235,7 +235,8 @@ class PlcCabinet:
             return self._lease_written(list(values))
         return ExcCodes.ILLEGAL_ADDRESS
 
-    def _state_registers(self) -> list[int]:
+    def state_registers(self) -> list[int]:
+        """The state block as it is read now."""
         state = self.state()
         return codec.encode_state(
             state,
