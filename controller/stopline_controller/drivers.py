@@ -6,12 +6,14 @@ A further driver is one more row; `register` adds one from outside this package.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stopline_cabinets.fake import FakeCabinet, FakeStreet
 from stopline_cabinets.modbus.driver import ModbusCabinet
+from stopline_cabinets.modbus.tls import Credentials, tls_context
 from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.words import CabinetState, PlanCommand, Receipt
 from stopline_controller.clock import Clock
@@ -49,6 +51,25 @@ class ModbusOptions(Table):
     """Real seconds for one answer."""
     heartbeat_limit_s: Annotated[float, Field(ge=1, le=10)] = 3.0
     """Silence after which the cabinet goes to its local plan, on the cabinet's clock."""
+    tls_certificate: Path | None = None
+    """Modbus/TCP Security (usually port 802): this controller's certificate chain, PEM."""
+    tls_key: Path | None = None
+    """Its private key."""
+    tls_ca: Path | None = None
+    """Authority that signs the cabinets' certificates."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> ModbusOptions:
+        if len({file is None for file in (self.tls_certificate, self.tls_key, self.tls_ca)}) > 1:
+            raise ValueError("tls_certificate, tls_key and tls_ca belong together")
+        return self
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The files, when TLS is spoken."""
+        if self.tls_certificate is None or self.tls_key is None or self.tls_ca is None:
+            return None
+        return Credentials(self.tls_certificate, self.tls_key, self.tls_ca)
 
 
 class MemoryOptions(Table):
@@ -65,6 +86,7 @@ def register(name: str, driver: Driver) -> None:
 
 def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clock) -> Cabinet:
     host, _, port = options.address.rpartition(":")
+    credentials = options.credentials
     return ModbusCabinet(
         host.strip("[]"),
         int(port),
@@ -74,6 +96,7 @@ def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clo
         limit=round(options.heartbeat_limit_s * 10),
         device_id=options.device_id,
         timeout=options.timeout_s,
+        tls=None if credentials is None else tls_context(credentials),
     )
 
 

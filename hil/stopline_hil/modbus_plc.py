@@ -7,12 +7,14 @@ sent, and has a conflict monitor on its lamps that puts it on flash and latches.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Self, cast
 
+from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from stopline_cabinets.modbus import codec
@@ -43,7 +45,8 @@ class PlcCabinet:
     """One junction's virtual cabinet on its own TCP port (0 = a free one, see `port`).
 
     `step` is the grid (tenths) on which lamps change: 10 when SUMO, which shows them once a second, is the
-    street. The clock's time is absolute, so cabinets on one clock keep their offsets.
+    street. The clock's time is absolute, so cabinets on one clock keep their offsets. With `tls` it speaks
+    Modbus/TCP Security only.
     """
 
     protocol = "modbus"
@@ -57,6 +60,7 @@ class PlcCabinet:
         port: int = 0,
         device_id: int = 1,
         step: int = 1,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.plan = plan
         self.host = host
@@ -72,6 +76,7 @@ class PlcCabinet:
         self._device = device_id
         self._updates = 0
         self._label = ""
+        self._tls = tls
         self._server: ModbusTcpServer | None = None
 
     async def start(self) -> None:
@@ -80,7 +85,7 @@ class PlcCabinet:
         Raises:
             CabinetError: the port is taken.
         """
-        server = ModbusTcpServer(self._sim_device(), address=(self.host, self.port))
+        server = self._new_server()
         try:
             await server.serve_forever(background=True)
         except (RuntimeError, OSError) as error:
@@ -201,6 +206,15 @@ class PlcCabinet:
         if self.monitor.observe(now, _lamps(aspects)):
             self.core.violations = self.monitor.total
             self.core.set_flash(True, now, tripped=True)
+
+    def _new_server(self) -> ModbusTcpServer:
+        address = (self.host, self.port)
+        if self._tls is None:
+            return ModbusTcpServer(self._sim_device(), address=address)
+        # Its own framing of TLS takes a record for a frame; a stream is what the specification has.
+        return ModbusTlsServer(
+            self._sim_device(), address=address, sslctx=self._tls, framer=FramerType.SOCKET
+        )
 
     def _sim_device(self) -> SimDevice:
         coils = [SimData(0, count=16, values=False, datatype=DataType.BITS)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 from typing import Protocol, cast
 
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -27,8 +29,9 @@ from stopline_cabinets.modbus import LinkState, ModbusCabinet, codec
 from stopline_cabinets.modbus.registers import PLAN_LENGTH, STATE_LENGTH
 from stopline_cabinets.words import CabinetState, digest32
 from stopline_hil.example import crossroads
+from stopline_hil.faults import Clean, TcpWire, modbus_frame
+from stopline_hil.faults.effects import Lose, LoseNext, Rewrite
 from stopline_hil.modbus_plc import PlcCabinet
-from stopline_hil.wire_faults import FaultyWire
 from stopline_signals.errors import CabinetTimeout
 from stopline_signals.plan import SignalPlan
 
@@ -87,10 +90,10 @@ async def test_the_sequence_goes_on_where_another_controller_left_it(bench: Benc
 
 
 async def test_a_lost_reply_is_one_plan_not_two(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port, timeout=0.15)
         await cabinet.connect()
-        wire.faults.replies_lost = 1
+        wire.effect = LoseNext(replies=1)
         sent = wire.requests
         receipt = await cabinet.write(ask(cabinet))
         assert receipt.sends == 1
@@ -99,48 +102,62 @@ async def test_a_lost_reply_is_one_plan_not_two(bench: Bench) -> None:
 
 
 async def test_a_lost_request_is_sent_again_after_a_look(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port, timeout=0.15)
         await cabinet.connect()
-        wire.faults.requests_lost = 1
+        wire.effect = LoseNext(requests=1)
         receipt = await cabinet.write(ask(cabinet))
         assert receipt.sends == 2
         assert bench.cabinet.plans_accepted == 1
 
 
 async def test_a_refusal_whose_reply_was_lost_is_still_a_refusal(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port, timeout=0.15)
         await cabinet.connect()
-        wire.faults.replies_lost = 1
+        wire.effect = LoseNext(replies=1)
         with pytest.raises(PlanRefused) as caught:
             await cabinet.write(ask(cabinet, PlanRow(2, 10, 600)))
         assert caught.value.result is Result.UNSAFE_TIMING
 
 
 async def test_a_plan_damaged_on_the_way_is_sent_again(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port)
         await cabinet.connect()
-        wire.faults.flips, wire.faults.flip_at = 2, 13 + 2 * 11  # in a stage mask; reads are shorter and pass
+        wire.effect = Rewrite(1.0, random.Random(1), request=FlipInStageMask(2))
         receipt = await cabinet.write(ask(cabinet))
         assert receipt.sends == 3
         assert (await cabinet.read()).active_seq == receipt.seq
         assert bench.cabinet.plans_accepted == 1
 
 
+class FlipInStageMask:
+    """Inverts a bit in the stage mask of so many plans; other requests are shorter and pass."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, frame: bytes) -> bytes:
+        at = 13 + 2 * 11
+        if len(frame) <= at or not self.left:
+            return frame
+        self.left -= 1
+        return frame[:at] + bytes((frame[at] ^ 1,)) + frame[at + 1 :]
+
+
 async def test_a_silent_cabinet_is_a_timeout_then_offline_then_back(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port, timeout=0.05)
         await cabinet.connect()
-        wire.faults.lose_requests = True
+        wire.effect = Lose(1.0, random.Random(1), replies=False)
         for _ in range(3):
             with pytest.raises(CabinetTimeout):
                 await cabinet.read()
         assert str(cabinet.link.state) == "backing off"
         with pytest.raises(CabinetOffline, match="next attempt in"):
             await cabinet.read()
-        wire.faults.lose_requests = False
+        wire.effect = Clean()
         await asyncio.sleep(0.3)
         state = await cabinet.read()
         assert state.owner == 7
@@ -149,7 +166,7 @@ async def test_a_silent_cabinet_is_a_timeout_then_offline_then_back(bench: Bench
 
 
 async def test_a_broken_connection_is_made_again(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port)
         await cabinet.connect()
         wire.cut()
@@ -163,10 +180,10 @@ async def test_a_broken_connection_is_made_again(bench: Bench) -> None:
 
 
 async def test_a_write_gives_up_at_its_deadline(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = ModbusCabinet("127.0.0.1", wire.port, bench.plan, owner=7, timeout=0.2, write_timeout=0.5)
         await cabinet.connect()
-        wire.faults.lose_replies = True
+        wire.effect = Lose(1.0, random.Random(1), requests=False)
         began = asyncio.get_running_loop().time()
         with pytest.raises(CabinetError):
             await cabinet.write(ask(cabinet))
@@ -189,7 +206,7 @@ async def test_another_signal_plan_is_the_wrong_cabinet(bench: Bench) -> None:
 
 
 async def test_requests_of_many_callers_go_one_at_a_time(bench: Bench) -> None:
-    async with FaultyWire("127.0.0.1", bench.cabinet.port) as wire:
+    async with TcpWire("127.0.0.1", bench.cabinet.port, modbus_frame) as wire:
         cabinet = bench.client(port=wire.port)
         await cabinet.connect()
         states = await asyncio.gather(*(cabinet.read() for _ in range(20)))
@@ -256,6 +273,40 @@ async def test_a_torn_read_is_read_again() -> None:
         with pytest.raises(TornRead):
             await cabinet.read()
         await cabinet.close()
+
+
+async def test_a_program_loaded_by_hand_is_noticed_while_the_connection_stands() -> None:
+    plan = crossroads()
+    async with Bare(state_of(plan)) as device:
+        cabinet = ModbusCabinet("127.0.0.1", device.port, plan, owner=7)
+        await cabinet.connect(lease=False)
+        device.registers = state_of(crossroads("another"))
+        with pytest.raises(WrongCabinet, match="load the same plan on both sides"):
+            await cabinet.read()
+        assert cabinet.link.connections == 1
+        device.registers = state_of(plan)
+        assert (await cabinet.read()).time == 5
+        await cabinet.close()
+
+
+class Gone:
+    """A client whose connection uvloop closed between the look at it and the write."""
+
+    connected = True
+
+    async def read_input_registers(self, *_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_write_to_a_connection_that_just_closed_is_a_timeout(bench: Bench) -> None:
+    cabinet = bench.client()
+    await cabinet.connect()
+    cabinet.link._client = cast("AsyncModbusTcpClient", Gone())
+    with pytest.raises(CabinetTimeout, match="connection broke before the answer"):
+        await cabinet.read()
 
 
 @pytest.mark.parametrize(("version", "words"), [(0x0101, "speaks map 0x0101"), (0x0201, "bytes are swapped")])

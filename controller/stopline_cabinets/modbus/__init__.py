@@ -2,5 +2,6 @@
 
 from stopline_cabinets.modbus.driver import ModbusCabinet
 from stopline_cabinets.modbus.link import Link, LinkState
+from stopline_cabinets.modbus.tls import Credentials, tls_context
 
-__all__ = ["Link", "LinkState", "ModbusCabinet"]
+__all__ = ["Credentials", "Link", "LinkState", "ModbusCabinet", "tls_context"]

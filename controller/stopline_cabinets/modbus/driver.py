@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 from stopline_cabinets.errors import (
     CabinetError,
@@ -40,7 +41,8 @@ class ModbusCabinet:
 
     `owner` is this controller's lease id (1..0xFFFFFFFF, its own), `label` its name, `limit` the
     silence (tenths of cabinet time) after which the cabinet goes local. `timeout` is wall-clock seconds
-    for one answer, `write_timeout` for a plan's verdict with all repetitions.
+    for one answer, `write_timeout` for a plan's verdict with all repetitions. `tls` (see `tls_context`) is
+    for cabinets that speak Modbus/TCP Security.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class ModbusCabinet:
         device_id: int = 1,
         timeout: float = 0.5,
         write_timeout: float = 2.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.link = Link(host, port, timeout=timeout)
+        self.link = Link(host, port, timeout=timeout, tls=tls)
         self._name = f"cabinet {plan.junction} at {host}:{port}"
         self._digest = digest32(plan.digest())
         self._owner = owner
@@ -198,8 +201,11 @@ class ModbusCabinet:
         )
 
     def _check(self, registers: list[int]) -> None:
-        if self._checked == self.link.connections:
+        # A program loaded by hand while the connection stands is another cabinet from then on.
+        known = codec.get32(registers, codec.S["plan_digest"]) == self._digest
+        if known and self._checked == self.link.connections:
             return
+        self._checked = 0
         version = codec.map_version(registers)
         if version != MAP_VERSION:
             swapped = " (bytes are swapped)" if version == 0x0201 else ""

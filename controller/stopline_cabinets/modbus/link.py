@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TypeVar
@@ -18,6 +19,7 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from stopline_cabinets.errors import CabinetOffline
+from stopline_cabinets.modbus.tls import TlsClient
 from stopline_signals.errors import CabinetError, CabinetTimeout
 
 _log = structlog.get_logger(__name__)
@@ -53,16 +55,24 @@ class Link:
     """Requests over one connection, which is made when first needed and made again after it broke.
 
     Times are wall-clock seconds: `timeout` for one answer, `backoff` the first and the longest wait between
-    attempts to connect. `connections` counts how often a connection came up.
+    attempts to connect. `connections` counts how often a connection came up. `tls` (see `tls_context`) puts
+    everything inside TLS.
     """
 
     def __init__(
-        self, host: str, port: int, *, timeout: float = 0.5, backoff: tuple[float, float] = (0.1, 5.0)
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float = 0.5,
+        backoff: tuple[float, float] = (0.1, 5.0),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address = f"{host}:{port}"
         self.state = LinkState.IDLE
         self.connections = 0
         self._host, self._port = host, port
+        self._tls = tls
         self._timeout = timeout
         self._backoff = backoff
         self._delay = backoff[0]
@@ -101,7 +111,8 @@ class Link:
             except TimeoutError:
                 self._count_silence()
                 raise CabinetTimeout(f"{self.address}: no answer within {self._timeout} s") from None
-            except (ModbusException, OSError) as error:
+            except (ModbusException, OSError, RuntimeError) as error:
+                # uvloop says RuntimeError for what is written to a connection that closed a moment ago.
                 self._broken(str(error))
                 raise CabinetTimeout(
                     f"{self.address}: connection broke before the answer: {error}"
@@ -128,19 +139,11 @@ class Link:
 
     async def _connect(self) -> AsyncModbusTcpClient:
         self.state = LinkState.CONNECTING
-        client = AsyncModbusTcpClient(
-            self._host,
-            port=self._port,
-            timeout=PATIENCE * self._timeout,
-            retries=0,
-            reconnect_delay=0,
-            name=self.address,
-        )
-        self._client = client
+        client = self._client = self._new_client()
         try:
             async with asyncio.timeout(self._timeout):
                 up = await client.connect()
-        except (TimeoutError, ConnectionException, OSError):
+        except (TimeoutError, ConnectionException, OSError, RuntimeError):
             up = False
         if not up:
             self._broken("cannot connect")
@@ -153,6 +156,14 @@ class Link:
             _log.info("cabinet link is back", address=self.address)
             self._warned = False
         return client
+
+    def _new_client(self) -> AsyncModbusTcpClient:
+        patience = PATIENCE * self._timeout
+        if self._tls is not None:
+            return TlsClient(self._host, self._tls, port=self._port, name=self.address, timeout=patience)
+        return AsyncModbusTcpClient(
+            self._host, port=self._port, timeout=patience, retries=0, reconnect_delay=0, name=self.address
+        )
 
     def _count_silence(self) -> None:
         self._silent += 1
