@@ -35,8 +35,8 @@ def command(
 
     Its choices are compared with those in force (where the local plan is, with the stage it shows);
     `stopline policy list` shows how often they agreed, by junction with `--json`. A policy that fails or is
-    too slow in shadow is taken out of it. A site may want a number of decisions in shadow before a version can
-    be activated (`[policy] shadow_decisions`). There is one shadow at a time. Needs the role engineer.
+    too slow in shadow is taken out of it. A site may want a number of decisions in shadow before a version
+    can be activated (`[policy] shadow_decisions`). There is one shadow at a time. Needs the role engineer.
     """
     from stopline_cli.policy_client import PolicyClient, full, row
 

@@ -87,6 +87,7 @@ def assemble(site: Site) -> Controller:
         alarms,
     )
     hub.listen(events.note, news_only=True)
+    hub.listen(policies.ruled)
     hub.listen(policies.note, news_only=True)
     policies.on_pace(pacer(runtimes, lambda seconds: _ttl(site, seconds)))
     overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))

@@ -118,15 +118,22 @@ class PolicyRoom:
         seat = self.active
         return self._why_local if seat is None else seat.host.withdraws(junction)
 
-    def note(self, snapshots: Sequence[Snapshot]) -> None:
-        """Take in what became of the decisions, and of the traffic."""
-        seat = self.active
+    def ruled(self, snapshots: Sequence[Snapshot]) -> None:
+        """Take in what the guard made of the decisions of this tick."""
+        seat, fresh = self.active, self._fresh
+        if not fresh:
+            return
         for snapshot in snapshots:
-            if snapshot.junction in self._fresh:
-                self._fresh.discard(snapshot.junction)
+            if snapshot.junction in fresh:
+                fresh.discard(snapshot.junction)
                 in_force = snapshot.ruling.winner.source is Source.POLICY
                 if seat is not None and in_force and snapshot.verdict is not None:
                     seat.watch.ruled(snapshot.verdict.reason is not None)
+
+    def note(self, snapshots: Sequence[Snapshot]) -> None:
+        """Take in what is new about the traffic."""
+        seat = self.active
+        for snapshot in snapshots:
             weighed = self._traffic.take(snapshot)
             if weighed is not None and seat is not None and weighed.holder == seat.holder:
                 seat.watch.window(weighed.window, weighed.expected_s)

@@ -102,7 +102,5 @@ class Watch:
         allowed = max(self._limits.delay * found.expected_s, LEAST_DELAY_S * found.arrivals)
         if worse <= allowed:
             return ""
-        return (
-            f"vehicles stand {found.delay_s:.0f} s, {found.local_delay_s:.0f} s under the local plan at the "
-            f"same flow ({found.windows} windows)"
-        )
+        times = found.standing_s / max(found.expected_s, 1)
+        return f"vehicles stand {times:.1f} times as long as under the local plan ({found.windows} windows)"

@@ -4,8 +4,8 @@ How: the vehicles that stand in the near and far zones, summed over time, are ve
 vehicles that enter the near zones are arrivals. Their quotient over a window is the standing time per vehicle
 (Little's law). Queues longer than the zones are seen only up to their end, and a vehicle that enters in the
 same moment as another leaves is not counted; both hold for either party, and only windows of the same flow
-are compared. Windows with a failed detector, a gap, or more than one party in force are thrown away, as is the
-first minute after a change.
+are compared. Windows with a failed detector, a gap, or more than one party in force are thrown away, as is
+the first minute after a change.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ FLOW_STEP = 200.0
 ENOUGH = 2
 """Windows of one flow under the local plan from which it can be compared with."""
 FEWEST = 5
-"""Arrivals below which a window says nothing."""
+"""Arrivals below which there is no standing time per vehicle."""
+CLOSE = 1
+"""Steps of flow by which a window may lie beside what it is compared with."""
 
 
 class Window(NamedTuple):
@@ -78,7 +80,7 @@ class QueueMeter:
         seconds = (time - self._begins) / 10
         made = Window(party, seconds, self._sum / 10, self._arrivals)
         self._restart(party, time, readings)
-        return made if made.arrivals >= FEWEST else None
+        return made
 
     def _change(self, time: int, readings: tuple[DetectorReading, ...]) -> None:
         if not all(readings[index].healthy for index in self._zones):
@@ -108,15 +110,21 @@ class QueueMeter:
 
 
 class Usual(NamedTuple):
-    """The mean of some windows: standing seconds per vehicle."""
+    """The means of some windows: standing seconds per vehicle, and vehicles standing."""
 
     windows: int = 0
     delay_s: float = 0.0
+    standing: float = 0.0
 
     def with_one(self, window: Window) -> Usual:
-        """The mean with one window more; after many the old ones fade."""
+        """The means with one window more; after many the old ones fade."""
         count = min(self.windows + 1, 50)
-        return Usual(count, self.delay_s + (window.standing_s / window.arrivals - self.delay_s) / count)
+        delay_s, standing = window.standing_s / window.arrivals, window.standing_s / window.seconds
+        return Usual(
+            count,
+            self.delay_s + (delay_s - self.delay_s) / count,
+            self.standing + (standing - self.standing) / count,
+        )
 
 
 class Baseline:
@@ -125,21 +133,32 @@ class Baseline:
     def __init__(self, table: Mapping[str, Mapping[str, Sequence[float]]] | None = None) -> None:
         """From nothing, or from what `table` gave."""
         self._usual: dict[str, dict[int, Usual]] = {
-            junction: {int(flow): Usual(int(count), float(delay)) for flow, (count, delay) in rows.items()}
+            junction: {
+                int(flow): Usual(int(row[0]), float(row[1]), float(row[2])) for flow, row in rows.items()
+            }
             for junction, rows in (table or {}).items()
         }
 
     def learn(self, junction: str, window: Window) -> None:
         """Take in a window of the local plan."""
-        rows = self._usual.setdefault(junction, {})
-        rows[window.flow] = rows.get(window.flow, Usual()).with_one(window)
+        if window.arrivals >= FEWEST:
+            rows = self._usual.setdefault(junction, {})
+            rows[window.flow] = rows.get(window.flow, Usual()).with_one(window)
 
     def expect(self, junction: str, window: Window) -> float | None:
-        """Vehicle-seconds of standing that the local plan would have had; None when that is not known."""
-        usual = self._usual.get(junction, {}).get(window.flow)
-        if usual is None or usual.windows < ENOUGH:
+        """Vehicle-seconds of standing that the local plan would have had; None when that is not known.
+
+        Where next to nobody arrives while vehicles stand, the zones are full and nobody can be counted: then
+        the flow is not known, and the most that stood under the local plan is what it is compared with.
+        """
+        known = {f: row for f, row in self._usual.get(junction, {}).items() if row.windows >= ENOUGH}
+        if not known:
             return None
-        return usual.delay_s * window.arrivals
+        if window.arrivals < FEWEST:
+            blocked = window.standing_s > window.seconds
+            return max(row.standing for row in known.values()) * window.seconds if blocked else None
+        nearest = min(known, key=lambda flow: abs(flow - window.flow))
+        return known[nearest].delay_s * window.arrivals if abs(nearest - window.flow) <= CLOSE else None
 
     def table(self) -> dict[str, dict[str, list[float]]]:
         """What there is, to be kept."""

@@ -23,12 +23,21 @@ def write_plan(path: Path, plan: SignalPlan) -> None:
     path.write_text(tomlkit.dumps(plan_to_table(plan)))
 
 
-def write_tiny_bundle(folder: Path, model: bytes | None = None, interval: float = 5.0) -> None:
-    """`tiny.bundle` and `key.pub.pem` in the folder."""
-    key = Ed25519PrivateKey.generate()
+def write_tiny_bundle(
+    folder: Path,
+    model: bytes | None = None,
+    interval: float = 5.0,
+    *,
+    name: str = "tiny",
+    key: Ed25519PrivateKey | None = None,
+) -> Path:
+    """`tiny.bundle` and `key.pub.pem` in the folder; returns the bundle's path."""
+    key = key or Ed25519PrivateKey.generate()
     content = {MODEL_FILE: model or linear_model(greedy_weights())}
-    write_bundle(folder / "tiny.bundle", manifest(decision_interval=interval), content, key)
+    path = folder / f"{name}.bundle"
+    write_bundle(path, manifest(decision_interval=interval, name=name), content, key)
     (folder / "key.pub.pem").write_bytes(public_pem(key.public_key()))
+    return path
 
 
 def write_site(
