@@ -62,6 +62,8 @@ class JunctionControl:
         self._last_ask: tuple[Order, Source, str] | None = None
         self._asked_at = NEVER
         self._without_choice = False
+        self._kept: Step | None = None
+        """What a tick comes to as long as the policy asks and the guard answers the same."""
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
@@ -117,7 +119,7 @@ class JunctionControl:
 
     def forget(self) -> None:
         """Start afresh: after a restart of the loop, or of the cabinet."""
-        self.now, self.policy, self._last_ask, self._seen = None, None, None, None
+        self.now, self.policy, self._last_ask, self._seen, self._kept = None, None, None, None, None
         self._without_choice = False
         self._next_decision = self._asked_at = NEVER
 
@@ -171,7 +173,7 @@ class JunctionControl:
         assert self.now is not None
         ruling = self._ruling(seen, proposals, withheld)
         winner, state = ruling.winner, self.now.state
-        calls, omits = self.wishes.carried(seen.can)
+        calls, omits = (0, 0) if self._plain else self.wishes.carried(seen.can)
         if winner.source in CABINET_DECIDES:
             stay = Order(KEEP, Kind.PATTERN, OWN_PATTERN, calls, omits)
             if winner.source is Source.LOCAL and calls | omits:
@@ -182,11 +184,18 @@ class JunctionControl:
                 self._last_ask = None
             return Step(action, ruling, Verdict(state.stage, None), stay)
         verdict = Verdict(state.stage, None) if winner.kind is Kind.PATTERN else self._judge(state, winner)
-        order = _order(winner, verdict)._replace(calls=calls, omits=omits)
+        kept = self._kept
+        if kept and not fresh and self._plain and ruling is kept.ruling and verdict == kept.verdict:
+            return kept
+        order = _order(winner, verdict, calls, omits)
         if order.kind is Kind.STAGES and not 0 <= verdict.stage < len(self.plan.stages):
             # All red, at start-up or after flash: the cabinet leaves it by itself.
             return Step(Action.NOTHING, ruling, verdict, order)
-        return Step(self._action(order, winner, state.now, fresh, verdict), ruling, verdict, order)
+        step = Step(self._action(order, winner, state.now, fresh, verdict), ruling, verdict, order)
+        asked = self._last_ask == (order, winner.source, winner.holder)
+        nothing_to_do = asked and step.action is Action.NOTHING and winner.source is Source.POLICY
+        self._kept = step if nothing_to_do and self._plain else None
+        return step
 
     def blind(self, reason: str) -> Ruling:
         """The stack while the cabinet does not answer: nobody asks for anything."""
@@ -261,11 +270,12 @@ def _only_later(seen: CabinetState, last: CabinetState, known: EngineState) -> b
     )
 
 
-def _order(winner: Proposal, verdict: Verdict) -> Order:
+def _order(winner: Proposal, verdict: Verdict, calls: int, omits: int) -> Order:
     """What to ask for: another kind of plan only once the guard lets it begin, before that its stage."""
     if winner.kind is Kind.PATTERN:
-        return Order(KEEP, winner.kind, winner.pattern)
-    return Order(verdict.stage, winner.kind if verdict.stage == winner.stage else Kind.STAGES)
+        return Order(KEEP, winner.kind, winner.pattern, calls, omits)
+    kind = winner.kind if verdict.stage == winner.stage else Kind.STAGES
+    return Order(verdict.stage, kind, OWN_PATTERN, calls, omits)
 
 
 def _cabinets_own(seen: CabinetState) -> Iterable[Proposal]:

@@ -133,16 +133,16 @@ class CabinetLink:
         seq, pattern = self._cabinet.next_seq, order.pattern
         return PlanCommand(seq, rows, self._ttl, 0, order.kind, pattern, order.calls, order.omits)
 
-    @property
-    def beat_due(self) -> bool:
-        """Whether the lease is held and a heartbeat is to be sent."""
-        return self.state is LinkState.HOLDING and self._clock.seconds() - self._beaten >= self._heartbeat
+    def beat_due(self, now: float) -> bool:
+        """Whether the lease is held and a heartbeat is to be sent at `now` (controller seconds)."""
+        return self.state is LinkState.HOLDING and now - self._beaten >= self._heartbeat
 
     async def beat(self) -> None:
         """Send the heartbeat when it is due."""
-        if not self.beat_due:
+        now = self._clock.seconds()
+        if not self.beat_due(now):
             return
-        self._beaten = self._clock.seconds()
+        self._beaten = now
         try:
             await self._cabinet.heartbeat()
         except CabinetError as error:

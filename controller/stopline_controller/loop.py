@@ -129,44 +129,38 @@ class ControlLoop:
 
     async def _tick(self, slot: Sequence[JunctionRuntime]) -> None:
         self._note_expired_leases()
-        heard = await self._read(slot)
-        began = time.perf_counter()
-        now = self._clock.seconds()
-        heard = [junction for junction in heard if self._observe(junction, now)]
+        waiting = [task for junction in slot if (task := junction.look()) is not None]
+        if waiting:
+            # Who does not answer in time misses this tick.
+            await asyncio.wait(waiting, timeout=self._clock.real(PERIOD_S * GRACE))
+        began, now = time.perf_counter(), self._clock.seconds()
+        heard = self._observe(slot, now)
         fresh = self._decide(heard)
-        ruled = [junction for junction in heard if self._rule(junction, fresh, now)]
+        ruled = self._rule(heard, fresh, now)
         decided = time.perf_counter()
         self._record(ruled, (decided - began) * 1000)
         for junction in ruled:
-            assert junction.step is not None
-            if junction.step.action is not Action.NOTHING or junction.link.beat_due:
-                junction.start(self._command(junction, junction.step, decided))
+            step = junction.step
+            if step and (step.action is not Action.NOTHING or junction.link.beat_due(now)):
+                junction.start(self._command(junction, step, decided))
         self._publish(slot)
 
-    async def _read(self, slot: Sequence[JunctionRuntime]) -> list[JunctionRuntime]:
-        """Read all free junctions of the slot at once; who does not answer in time misses this tick."""
-        waiting = [task for junction in slot if (task := junction.look()) is not None]
-        if waiting:
-            await asyncio.wait(waiting, timeout=self._clock.real(PERIOD_S * GRACE))
-        return [junction for junction in slot if self._hear(junction)]
-
-    def _hear(self, junction: JunctionRuntime) -> bool:
-        try:
-            return junction.hear()
-        except Exception as error:
-            junction.failed("read", error)
-            return False
-
-    def _observe(self, junction: JunctionRuntime, now: float) -> bool:
-        seen = junction.seen
-        assert seen is not None
-        try:
-            junction.control.wishes = self._overrides.wishes(junction.name, now, seen.aspects)
-            junction.control.observe(seen)
-        except Exception as error:
-            junction.failed("observe", error)
-            return False
-        return True
+    def _observe(self, slot: Sequence[JunctionRuntime], now: float) -> list[JunctionRuntime]:
+        """Take in what was read; returns the junctions of which there is something."""
+        heard: list[JunctionRuntime] = []
+        wishes = self._overrides.wishes
+        for junction in slot:
+            try:
+                seen = junction.hear()
+                if seen is None:
+                    continue
+                junction.control.wishes = wishes(junction.name, now, seen.aspects)
+                junction.control.observe(seen)
+            except Exception as error:
+                junction.failed("observe", error)
+            else:
+                heard.append(junction)
+        return heard
 
     def _decide(self, heard: Sequence[JunctionRuntime]) -> set[JunctionRuntime]:
         """Let the policy decide for the junctions that are due, all in one batch."""
@@ -182,15 +176,21 @@ class ControlLoop:
             junction.control.decided(chosen.get(junction))
         return set(due)
 
-    def _rule(self, junction: JunctionRuntime, fresh: set[JunctionRuntime], now: float) -> bool:
-        try:
-            junction.step = step = self._step(junction, junction in fresh, now)
-        except Exception as error:
-            junction.failed("rule", error)
-            return False
-        if step.verdict.reason is not None and step.action is Action.ASK:
-            self._statistics.interventions[step.ruling.winner.source, step.verdict.reason] += 1
-        return True
+    def _rule(
+        self, heard: Sequence[JunctionRuntime], fresh: set[JunctionRuntime], now: float
+    ) -> list[JunctionRuntime]:
+        """Let arbiter and guard rule; returns the junctions whose step stands."""
+        ruled: list[JunctionRuntime] = []
+        for junction in heard:
+            try:
+                junction.step = step = self._step(junction, junction in fresh, now)
+            except Exception as error:
+                junction.failed("rule", error)
+                continue
+            ruled.append(junction)
+            if step.action is Action.ASK and step.verdict.reason is not None:
+                self._statistics.interventions[step.ruling.winner.source, step.verdict.reason] += 1
+        return ruled
 
     def _step(self, junction: JunctionRuntime, fresh: bool, now: float) -> Step:
         control, name = junction.control, junction.name

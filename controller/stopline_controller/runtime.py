@@ -72,18 +72,17 @@ class JunctionRuntime:
         self._reading = asyncio.create_task(self.link.read())
         return self._reading
 
-    def hear(self) -> bool:
-        """Take up what was read, as far as it is to be believed; False while there is nothing."""
+    def hear(self) -> CabinetState | None:
+        """What was read, as far as it is to be believed; None while there is nothing."""
         task = self._reading
         if task is not None:
             if not task.done():
-                return False
+                return None
             self._reading = None
             self.seen = task.result()
-        if self.seen is None:
-            return False
-        self.seen = self.watch.judge(self.seen)
-        return True
+        if self.seen is not None:
+            self.seen = self.watch.judge(self.seen)
+        return self.seen
 
     @property
     def hearable(self) -> bool:

@@ -1,0 +1,258 @@
+"""Many junctions in one controller process, with cabinets in memory behind the seam: what a tick costs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from stopline_cabinets.words import CabinetState, Can, Flag, Mode, PlanCommand, Receipt, digest32, following
+from stopline_controller.assembly import Controller, assemble
+from stopline_controller.clock import Clock
+from stopline_controller.drivers import Driver, Lessee, MemoryOptions, register
+from stopline_controller.precise import control_event_loop, schedule_real_time
+from stopline_controller.site import read_site
+from stopline_hil.example import crossroads
+from stopline_signals.detectors import DetectorReading, calls_from
+from stopline_signals.engine import KEEP, Engine
+from stopline_signals.plan import SignalPlan
+from stopline_signals.table import plan_to_table
+
+CHANGE = 10
+"""Tenths between two changes of a junction's readings: every second a vehicle comes or goes."""
+LIMIT = 30
+"""Heartbeat limit of the cabinets, tenths."""
+
+
+class LightCabinet:
+    """A cabinet that runs the timing engine, has traffic at its detectors and costs little itself.
+
+    It keeps the deadlines of plans and heartbeats, so that a loop that is too slow loses it.
+    """
+
+    def __init__(self, plan: SignalPlan, clock: Clock, number: int) -> None:
+        self.plan = plan
+        self.lost = 0
+        """How often a plan or the lease ran out."""
+        self._clock = clock
+        self._engine = Engine(plan)
+        self._state = self._engine.start(clock.tenths())
+        self._number = number
+        self._readings = tuple(DetectorReading() for _ in plan.detectors)
+        self._calls = calls_from(plan, self._readings)
+        self._changed = 0
+        self._digest = digest32(plan.digest())
+        self._request, self._seq, self._ends, self._beaten = KEEP, 0, 0, 0
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return f"light cabinet {self.plan.junction}"
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number of the next plan."""
+        return following(self._seq)
+
+    async def connect(self, *, lease: bool = True) -> CabinetState:
+        """Answer."""
+        self._beaten = self._clock.tenths()
+        return self.at_hand()
+
+    async def read(self) -> CabinetState:
+        """The state now."""
+        return self.at_hand()
+
+    async def write(self, command: PlanCommand) -> Receipt:
+        """Take the stage of the plan's first row."""
+        now = self._clock.tenths()
+        self._request, self._seq, self._ends = command.rows[0].stage, command.seq, now + command.ttl
+        return Receipt(command.seq, 0, now)
+
+    async def heartbeat(self) -> None:
+        """Note the heartbeat."""
+        self._beaten = self._clock.tenths()
+
+    async def release(self) -> None:
+        """Keep the stage."""
+        self._request, self._ends = KEEP, 0
+
+    async def close(self) -> None:
+        """Nothing to drop."""
+
+    def at_hand(self) -> CabinetState:
+        """The state now."""
+        now = self._clock.tenths()
+        moment = now + self._number
+        if moment // CHANGE != self._changed:
+            self._traffic(moment // CHANGE)
+        if self._ends and (now >= self._ends or now - self._beaten > LIMIT):
+            self.lost += 1
+            self._request, self._ends = KEEP, 0
+        state = self._state = self._engine.advance(self._state, self._request, self._calls, now).state
+        moving = state.now < state.settled_at
+        return CabinetState(
+            time=now,
+            mode=Mode.REMOTE if self._ends else Mode.LOCAL,
+            flags=_MOVING if moving else _RESTING,
+            stage=state.stage,
+            target=state.stage,
+            settled_in=state.settled_at - now if moving else 0,
+            stage_elapsed=0 if moving else now - state.settled_at,
+            aspects=state.aspects,
+            readings=self._readings,
+            calls=self._calls,
+            active_seq=self._seq,
+            ttl_remaining=max(self._ends - now, 0),
+            heartbeat_limit=LIMIT,
+            plan_digest=self._digest,
+            can=Can.NONE,
+        )
+
+    def _traffic(self, change: int) -> None:
+        """One detector more or less occupied; no randomness, so that every run has the same load."""
+        self._changed = change
+        index = (change * 7 + self._number) % len(self._readings)
+        vehicles = (change * 5 + index * 3) % 6
+        readings = list(self._readings)
+        readings[index] = DetectorReading(vehicles, vehicles // 2)
+        self._readings = tuple(readings)
+        self._calls = calls_from(self.plan, self._readings)
+
+
+_RESTING = Flag.MONITOR_OK | Flag.POWER_OK | Flag.REMOTE_ACTIVE
+_MOVING = _RESTING | Flag.IN_TRANSITION
+
+
+def write_city(folder: Path, junctions: int, driver: str, interval: float) -> Path:
+    """Write plans, a bundle that decides every `interval` seconds and a site file of so many crossroads."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from stopline_policy.bundle import SHIPPED, read_bundle, write_bundle
+    from stopline_policy.manifest import MODEL_FILE
+    from stopline_policy.signing import public_pem
+
+    key = Ed25519PrivateKey.generate()
+    shipped = read_bundle(SHIPPED)
+    manifest = replace(shipped.manifest, decision_interval=interval)
+    write_bundle(folder / "city.bundle", manifest, {MODEL_FILE: shipped.model}, key)
+    (folder / "key.pub.pem").write_bytes(public_pem(key.public_key()))
+    rows: list[dict[str, Any]] = []
+    for number in range(junctions):
+        name = f"J{number}"
+        plan = replace(crossroads(), junction=name)
+        (folder / f"{name}.toml").write_text(tomli_w.dumps(plan_to_table(plan)))
+        rows.append({"id": name, "plan": f"{name}.toml", "cabinet": {"driver": driver}})
+    site = folder / "site.toml"
+    table = {
+        "controller": {"listen": "127.0.0.1:0", "insecure": True},
+        "policy": {"bundle": "city.bundle", "trusted_keys": ["key.pub.pem"]},
+        "junction": rows,
+    }
+    site.write_text(tomli_w.dumps(table))
+    return site
+
+
+def city(junctions: int, interval: float) -> tuple[Controller, list[LightCabinet]]:
+    """A controller of so many junctions with light cabinets."""
+    cabinets: list[LightCabinet] = []
+
+    def build(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> LightCabinet:
+        cabinets.append(LightCabinet(plan, clock, len(cabinets)))
+        return cabinets[-1]
+
+    def address(options: MemoryOptions) -> str:
+        return ""
+
+    register("light", Driver(MemoryOptions, address, build))
+    folder = Path(tempfile.mkdtemp(prefix="stopline-city-"))
+    return assemble(read_site(write_city(folder, junctions, "light", interval))), cabinets
+
+
+def run(controller: Controller, warm_s: float, seconds: float) -> dict[str, float]:
+    """Run control in its own thread as `stopline serve` does; figures of `seconds` after the warm-up."""
+    found: dict[str, float] = {}
+    loop, statistics = controller.loop, controller.statistics
+
+    async def main() -> None:
+        task = asyncio.create_task(loop.run())
+        await asyncio.sleep(warm_s)
+        ticks, decisions, late = statistics.ticks, statistics.decisions_audited, statistics.late_ticks
+        statistics.lateness.samples.clear()
+        statistics.slot.samples.clear()
+        began, process, thread = time.monotonic(), _cpu(), time.thread_time()
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - began
+        made = statistics.ticks - ticks
+        found.update(
+            seconds=took,
+            ticks_per_s=made / took,
+            decisions_per_s=(statistics.decisions_audited - decisions) / took,
+            late_ticks=statistics.late_ticks - late,
+            cpu_share=(_cpu() - process) / took,
+            control_us_per_tick=(time.thread_time() - thread) / made * 1e6,
+            lateness_ms_p50=statistics.lateness.percentile(0.5),
+            lateness_ms_p99=statistics.lateness.percentile(0.99),
+            done_ms_p99=statistics.slot.percentile(0.99),
+        )
+        loop.stop()
+        await task
+
+    def work() -> None:
+        schedule_real_time()
+        with asyncio.Runner(loop_factory=control_event_loop) as runner:
+            runner.run(main())
+
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(1e-4)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    controller.close()
+    return found
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure one city and print its figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--junctions", type=int, default=1300)
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between decisions")
+    parser.add_argument("--warm", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--core", type=int, default=-1, help="the one core to run on")
+    options = parser.parse_args(arguments)
+    if options.core >= 0:
+        os.sched_setaffinity(0, {options.core})
+    from stopline_controller.logs import configure_logs
+
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        configure_logs(nowhere)
+        controller, cabinets = city(options.junctions, options.interval)
+        found = run(controller, options.warm, options.seconds)
+    found["lost"] = sum(cabinet.lost for cabinet in cabinets)
+    found["rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
