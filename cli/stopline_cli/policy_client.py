@@ -29,7 +29,7 @@ class PolicyClient(Client):
 
     def load(self, bundle: Path) -> policy_pb2.PolicyVersion:
         """Send a bundle, a directory or a zip."""
-        return self._policies.LoadPolicy(_pieces(_zipped(bundle))).version
+        return self._policies.LoadPolicy(pieces(zipped(bundle))).version
 
     def shadow(self, version: str, operator: str) -> policy_pb2.ShadowPolicyResponse:
         """Put a version in shadow; empty ends it."""
@@ -84,6 +84,26 @@ def in_charge(version: policy_pb2.PolicyVersion | None, audit_sequence: int) -> 
     }
 
 
+def zipped(bundle: Path) -> bytes:
+    """A bundle as the bytes of a zip."""
+    if bundle.is_file():
+        return bundle.read_bytes()
+    if not bundle.is_dir():
+        raise BundleError(f"{bundle}: does not exist; give the path of a bundle made by `stopline export`")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(bundle.iterdir()):
+            if path.is_file():
+                archive.write(path, path.name)
+    return packed.getvalue()
+
+
+def pieces(data: bytes) -> Iterator[policy_pb2.LoadPolicyRequest]:
+    """The messages that carry it."""
+    for start in range(0, len(data), PIECE):
+        yield policy_pb2.LoadPolicyRequest(chunk=data[start : start + PIECE])
+
+
 def _state(version: policy_pb2.PolicyVersion) -> str:
     return policy_pb2.PolicyState.Name(version.state).removeprefix("POLICY_STATE_").replace("_", " ").lower()
 
@@ -98,21 +118,3 @@ def _figures(version: policy_pb2.PolicyVersion) -> Iterator[str]:
     if version.HasField("shadow"):
         share = version.shadow.agreed / max(version.shadow.compared, 1)
         yield f"{version.shadow.compared} compared, {share:.0%} the same, {version.shadow.failures} failed"
-
-
-def _zipped(bundle: Path) -> bytes:
-    if bundle.is_file():
-        return bundle.read_bytes()
-    if not bundle.is_dir():
-        raise BundleError(f"{bundle}: does not exist; give the path of a bundle made by `stopline export`")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(bundle.iterdir()):
-            if path.is_file():
-                archive.write(path, path.name)
-    return packed.getvalue()
-
-
-def _pieces(data: bytes) -> Iterator[policy_pb2.LoadPolicyRequest]:
-    for start in range(0, len(data), PIECE):
-        yield policy_pb2.LoadPolicyRequest(chunk=data[start : start + PIECE])
