@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,14 @@ def tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def measures(root: Path) -> Path:
+    """Python of the environment with signal-replay and atspm; outside CI a test is skipped without it."""
+    path = root / ".venv-foreign" / "measures" / "bin" / "python"
+    if not path.exists() and os.environ.get("CI"):
+        pytest.fail("CI must have the foreign environments: scripts/foreign-environments measures")
+    if not path.exists():
+        pytest.skip("there is no .venv-foreign/measures (scripts/foreign-environments measures)")
+    return path
