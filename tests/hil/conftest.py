@@ -74,7 +74,7 @@ def tool() -> Callable[[str], str]:
     return find
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measures(root: Path) -> Path:
     """Python of the environment with signal-replay and atspm; outside CI a test is skipped without it."""
     path = root / ".venv-foreign" / "measures" / "bin" / "python"
