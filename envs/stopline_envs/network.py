@@ -60,7 +60,6 @@ class NetworkRun:
         self._timing = timing
         self._faults = scenario.faults if faults is None else faults
         self._junctions = [self._junction(name) for name in self.names]
-        self._shown: list[str] = []
         self._sensors: Sensors | None = None
         self._faulty: FaultySensors | None = None
         self._simulation: SumoSimulation | None = None
@@ -117,7 +116,6 @@ class NetworkRun:
         if self._faults is not None:
             self._faulty = FaultySensors(self._sensors, self._faults, seed, simulation.now)
         self.violations = 0
-        self._shown = [""] * len(self._junctions)
         for junction in self._junctions:
             junction.start(simulation.now)
         self._look()
@@ -138,21 +136,25 @@ class NetworkRun:
         seconds if that is not 0.
         """
         simulation = self._running()
-        for junction, stage in zip(self._junctions, stages, strict=True):
-            junction.ask(stage)
-        end = min(simulation.now + seconds, self.scenario.end)
+        begin = simulation.now
+        end = min(begin + seconds, self.scenario.end)
+        changes = self._run_junctions(stages, begin, end)
         seen: list[Snapshot] = []
+        shown: list[tuple[int, int, str]] = []
         late = self._faulty if self._faulty is not None and self._faulty.late else None
-        for second in range(1, end - simulation.now + 1):
-            self._show(simulation)
+        for now in range(begin, end):
+            while changes and changes[-1][0] == now:
+                shown.append(self._show(simulation, *changes.pop()))
             simulation.step()
             if late is not None:
-                late.note(simulation.now)
-            if simulation.now == end:
-                seen.append(self._look())
-            elif look_every and second % look_every == 0:
+                late.note(now + 1)
+            if look_every and now + 1 < end and (now + 1 - begin) % look_every == 0:
                 assert self._sensors is not None
                 seen.append(self._sensors.look())
+        if end > begin:
+            seen.append(self._look())
+        for now, index, letters in shown:
+            self.violations += self._junctions[index].watch(now, letters)
         return seen
 
     def metrics(self) -> TripMetrics:
@@ -170,17 +172,21 @@ class NetworkRun:
             plan = benchmark_plan(plan, self._timing)
         return SimJunction(plan, self.plan_set.programs[name], watch_of(self.plan_set, name))
 
-    def _show(self, simulation: SumoSimulation) -> None:
-        now = simulation.now
-        for index, junction in enumerate(self._junctions):
-            if junction.due_at <= now:
-                letters = junction.lamps(now)
-                if letters != self._shown[index]:
-                    name = self.names[index]
-                    simulation.set_lamps(name, letters)
-                    self._shown[index] = letters
-                    # The monitor judges what SUMO shows, not what it was told to show.
-                    self.violations += junction.watch(now, simulation.lamps(name))
+    def _run_junctions(self, stages: Sequence[int], begin: int, end: int) -> list[tuple[int, int, str]]:
+        """Ask for the stages; all changes of lamps up to `end` as (second, junction, letters), last first."""
+        changes: list[tuple[int, int, str]] = []
+        for index, (junction, stage) in enumerate(zip(self._junctions, stages, strict=True)):
+            junction.ask(stage)
+            for second, letters in junction.run(begin, end):
+                changes.append((second, index, letters))
+        changes.sort(reverse=True)
+        return changes
+
+    def _show(self, simulation: SumoSimulation, now: int, index: int, letters: str) -> tuple[int, int, str]:
+        name = self.names[index]
+        simulation.set_lamps(name, letters)
+        # The monitor judges what SUMO shows, not what it was told to show.
+        return now, index, simulation.lamps(name)
 
     def _look(self) -> Snapshot:
         simulation = self._running()
