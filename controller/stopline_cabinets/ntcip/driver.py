@@ -117,6 +117,9 @@ class NtcipCabinet:
     async def write(self, command: PlanCommand) -> Receipt:
         """Take a plan, set its masks, and read them back."""
         await self._see()
+        if self._lost:
+            # Another system feeds the timer that all share: what is ours would stay for ever.
+            await self._keeper.take_back()
         leased = not self._lost and self._is_ours(self._beat())
         objection = self._objection
         found = self.session.configuration
@@ -295,9 +298,7 @@ class NtcipCabinet:
             self._keeper.forget()
             return self._taken(holder)
         why = self._lost or "the lease ran out"
-        if not self._lost and self._keeper.sent != NOTHING_DESIRED and await self._keeper.is_kept():
-            await self._keeper.send(self._desired)
-        self._keeper.forget()
+        await self._keeper.take_back()
         self._lease.give_back()
         return LeaseRefused(f"{self._name}: {why}; connect again to take the lease", 0)
 

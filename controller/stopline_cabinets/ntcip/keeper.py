@@ -17,7 +17,7 @@ from stopline_cabinets.ntcip.masks import numbers_in
 from stopline_cabinets.ntcip.objects import cell
 from stopline_cabinets.ntcip.session import Session
 from stopline_cabinets.ntcip.status import ControlStatus, Unit
-from stopline_cabinets.snmp.codec import VarBind
+from stopline_cabinets.snmp.codec import VarBind, integer
 from stopline_signals.errors import CabinetError
 
 REFRESHES = 4
@@ -100,6 +100,19 @@ class Keeper:
         self._wrong += 1
         self._fed = float("-inf")
         return "another system writes to it" if self._wrong >= WRONG_LOOKS else ""
+
+    async def take_back(self) -> None:
+        """Set to zero what still is as it was sent; what another system changed is that system's."""
+        groups, sent = self._session.configuration.phase_groups, self.sent
+        self.forget()
+        ours = {
+            binding.oid: binding.value for binding in to_bindings(sent, groups, self.touched) if binding.value
+        }
+        if ours:
+            values = await self._session.peer.get_available(tuple(ours))
+            left = [integer(oid, 0) for oid, value in ours.items() if values.get(oid) == value]
+            if left:
+                await self._session.peer.set(lambda: left)
 
     def forget(self) -> None:
         """Nothing sent is in force any more."""
