@@ -1,6 +1,6 @@
 """Builds the networks beside this script: `python -m sumo_networks.build [--out DIR] [NAME...]`.
 
-Every file is written again from the tables in `build_arterial.py` and `build_single.py`; a second run gives
+Every file is written again from the tables in the `build_*.py` scripts; a second run gives
 the same bytes. Run it from the root of the checkout, with the `sim` extra installed.
 """
 
@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sumo_networks import build_arterial, build_single
+from sumo_networks import build_arterial, build_highstreet, build_single
 
 BUILDERS: dict[str, Callable[[Path, Path], None]] = {
     "arterial": build_arterial.build,
+    "highstreet": build_highstreet.build,
     "single": build_single.build,
 }
 

@@ -22,6 +22,7 @@ Register = Callable[[NetworkRun], NetworkRun]
     ("name", "seconds"),
     [
         ("single", 900),
+        ("highstreet", 900),
         ("arterial", 600),
         ("cologne1", 900),
         ("cologne3", 900),
