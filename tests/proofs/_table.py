@@ -61,6 +61,12 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "episodes",
+        "whole episodes in SUMO under random legal stages, RESCO's maps and crossings: the monitor stays silent",
+        ("tests.proofs.episodes",),
+        result=True,
+    ),
+    Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
         pytest_at_large("tests/signals", "tests/mmu"),
