@@ -62,7 +62,7 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof(
         "episodes",
-        "whole episodes in SUMO under random legal stages, RESCO's maps and crossings: the monitor stays silent",
+        "whole episodes in SUMO under random legal stages, RESCO's maps among them: the monitor stays silent",
         ("tests.proofs.episodes",),
         result=True,
     ),
