@@ -7,17 +7,23 @@ the conflict monitor. Figures are means over seeds with bootstrap intervals, and
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from stopline_agents.controllers import FIXED_AS_IS, make_controller
+from stopline_agents.conditions import AS_GIVEN, Conditions
+from stopline_agents.controllers import FIXED_AS_IS, WEBSTER, make_controller
 from stopline_agents.running import run_policy, run_program_as_is
 from stopline_agents.statistics import Estimate, estimate, paired_difference
 from stopline_envs.scenario import Scenario
+from stopline_envs.webster import retimed
 from stopline_signals.errors import PolicyError
+
+Task = tuple[Scenario, str, int, Conditions]
 
 METRICS = ("delay_s", "wait_s", "travel_time_s", "speed_mps", "stops", "unserved", "violations")
 """The figures of the contract, in its order."""
@@ -52,6 +58,7 @@ class Evaluation:
     seeds: tuple[int, ...]
     rows: tuple[Row, ...]
     runs: tuple[RunResult, ...]
+    conditions: Conditions = AS_GIVEN
 
     def row(self, controller: str) -> Row:
         """The row of a controller."""
@@ -73,6 +80,7 @@ class Evaluation:
             "scenario": self.scenario.name,
             "seeds": list(self.seeds),
             "controllers": rows,
+            "conditions": asdict(self.conditions),
             "window_s": [self.scenario.begin, self.scenario.end],
             "paired_delay_s": {
                 row.controller: {name: e.to_table() for name, e in self.against(row.controller).items()}
@@ -87,6 +95,7 @@ def evaluate(
     controllers: Sequence[str],
     seeds: Sequence[int],
     *,
+    conditions: Conditions = AS_GIVEN,
     jobs: int = 1,
     on_run: Callable[[RunResult], None] = lambda run: None,
 ) -> Evaluation:
@@ -96,27 +105,33 @@ def evaluate(
         scenario: Network, traffic and time window.
         controllers: Names for `make_controller`, or ``fixed-as-is``.
         seeds: Real SUMO seeds; each is used once per controller.
+        conditions: What differs from the scenario as it is, for every controller alike.
         jobs: Processes; each holds one simulation.
         on_run: Called after each run, in the calling process.
     """
-    _check(controllers, seeds)
-    tasks = [(scenario, controller, seed) for seed in seeds for controller in controllers]
+    _check(controllers, seeds, conditions)
+    tasks = [(scenario, controller, seed, conditions) for seed in seeds for controller in controllers]
     found: dict[tuple[str, int], RunResult] = {}
     for run in _run_all(tasks, jobs):
         found[run.controller, run.seed] = run
         on_run(run)
     runs = tuple(found[controller, seed] for controller in controllers for seed in seeds)
     rows = tuple(_row(name, [run for run in runs if run.controller == name]) for name in controllers)
-    return Evaluation(scenario=scenario, seeds=tuple(seeds), rows=rows, runs=runs)
+    return Evaluation(scenario=scenario, seeds=tuple(seeds), rows=rows, runs=runs, conditions=conditions)
 
 
-def run_one(scenario: Scenario, controller: str, seed: int) -> RunResult:
+def run_one(scenario: Scenario, controller: str, seed: int, conditions: Conditions = AS_GIVEN) -> RunResult:
     """One controller on one seed, in this process."""
     began = time.perf_counter()
     if controller == FIXED_AS_IS:
         outcome = run_program_as_is(scenario, seed)
+    elif controller == WEBSTER:
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = run_policy(
+                retimed(scenario, Path(folder)), make_controller(controller), seed, conditions
+            )
     else:
-        outcome = run_policy(scenario, make_controller(controller), seed)
+        outcome = run_policy(scenario, make_controller(controller), seed, conditions)
     figures = {
         name: float(getattr(outcome.metrics, name))
         for name in (*METRICS, *EXTRAS)
@@ -130,7 +145,7 @@ def run_one(scenario: Scenario, controller: str, seed: int) -> RunResult:
     return RunResult(controller=controller, seed=seed, figures=figures, wall_s=time.perf_counter() - began)
 
 
-def _run_all(tasks: Sequence[tuple[Scenario, str, int]], jobs: int) -> Iterator[RunResult]:
+def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[RunResult]:
     if jobs <= 1:
         yield from (run_one(*task) for task in tasks)
         return
@@ -151,12 +166,14 @@ def _row(name: str, runs: Sequence[RunResult]) -> Row:
     )
 
 
-def _check(controllers: Sequence[str], seeds: Sequence[int]) -> None:
+def _check(controllers: Sequence[str], seeds: Sequence[int], conditions: Conditions) -> None:
     if not controllers or not seeds:
         raise PolicyError("an evaluation needs at least one controller and one seed")
     for what, values in (("controllers", controllers), ("seeds", seeds)):
         if len(set(values)) != len(values):
             raise PolicyError(f"{what} must be different from each other, found {list(values)}")
+    if FIXED_AS_IS in controllers and conditions != AS_GIVEN:
+        raise PolicyError(f"{FIXED_AS_IS} runs the scenario as it is only; leave it out")
     for name in controllers:
         if name != FIXED_AS_IS:
             make_controller(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stopline_agents.baselines.oracle import Onlooker
+from stopline_agents.conditions import AS_GIVEN, Conditions
 from stopline_envs.metrics import TripMetrics
 from stopline_envs.network import NetworkRun, ProgramRun
 from stopline_envs.scenario import Scenario
@@ -24,15 +26,36 @@ class Outcome:
 
 
 def run_policy(
-    scenario: Scenario, policy: Policy, seed: int, *, on_time: Callable[[int], None] = lambda now: None
+    scenario: Scenario,
+    policy: Policy,
+    seed: int,
+    conditions: Conditions = AS_GIVEN,
+    *,
+    on_time: Callable[[int], None] = lambda now: None,
 ) -> Outcome:
-    """Run a policy at every signal of the scenario from begin to end; ``on_time`` is told the clock (s)."""
-    run = NetworkRun(scenario, trips=True)
+    """Run a policy at every signal of the scenario from begin to end.
+
+    Args:
+        scenario: Network, traffic and time window.
+        policy: Decides as often as it says, at least once a second.
+        seed: Real SUMO seed.
+        conditions: What differs from the scenario as it is.
+        on_time: Told the clock (s) after every decision.
+    """
+    run = NetworkRun(
+        scenario,
+        trips=True,
+        options=conditions.options,
+        faults=conditions.faults,
+        timing=conditions.timing,
+    )
     policy.reset(run.plans)
-    step = max(1, round(policy.decision_interval))
+    step = conditions.interval_s or max(1, round(policy.decision_interval))
     decisions = interventions = 0
     try:
         run.reset(seed)
+        if isinstance(policy, Onlooker):
+            policy.attach(run)
         while not run.done:
             views = run.views()
             stages = policy.decide(views)

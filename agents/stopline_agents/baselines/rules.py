@@ -43,23 +43,29 @@ class Greedy:
 
 
 class MaxPressure:
-    """The stage with the largest pressure: lanes times halted vehicles, summed over its groups.
+    """The stage with the largest pressure: lanes times vehicles, summed over its groups.
 
     Exits are not measured at a stand-alone junction, so downstream queues count as empty.
     """
 
-    name = "max-pressure"
-
-    def __init__(self, *, decision_interval: float = 5.0) -> None:
-        """Seconds between decisions."""
+    def __init__(self, *, decision_interval: float = 5.0, halting: bool = False) -> None:
+        """``halting`` counts only vehicles that stand (below 1.4 m/s)."""
+        self.name = "max-pressure-halting" if halting else "max-pressure"
         self.decision_interval = decision_interval
+        self._halting = halting
 
     def reset(self, plans: Sequence[SignalPlan]) -> None:
         """Nothing to remember."""
 
     def decide(self, views: Sequence[JunctionView]) -> list[int]:
         """The allowed stage with the largest pressure; ties keep the stage in force."""
-        return [best_allowed(view, _pressures(view)) for view in views]
+        return [best_allowed(view, self._pressures(view)) for view in views]
+
+    def _pressures(self, view: JunctionView) -> list[float]:
+        found = demand_of(view.plan, view.readings)
+        counts = [(d.queued if self._halting else d.near + d.far) + d.calling for d in found]
+        weights = [g.lanes * count for g, count in zip(view.plan.groups, counts, strict=True)]
+        return [sum(weights[group] for group in stage.groups) for stage in view.plan.stages]
 
 
 class RateIndex:
@@ -136,10 +142,3 @@ class _Flow:
         """Vehicles gone after ``time`` seconds of green."""
         limit = self._total if time >= max(self.ends) else self._near
         return min(limit, self._rate * time)
-
-
-def _pressures(view: JunctionView) -> list[float]:
-    plan = view.plan
-    found = demand_of(plan, view.readings)
-    weights = [group.lanes * (d.queued + d.calling) for group, d in zip(plan.groups, found, strict=True)]
-    return [sum(weights[group] for group in stage.groups) for stage in plan.stages]
