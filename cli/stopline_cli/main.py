@@ -43,6 +43,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
     Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
+    Row("hil run", "stopline_cli.hil_run", "Let faults loose between controller and cabinets, and judge."),
 )
 
 GROUPS = {
@@ -50,7 +51,7 @@ GROUPS = {
     "bundle": "Policy bundles: check what the kerb would run.",
     "certs": "Certificates: who may do what at a controller.",
     "events": "The high-resolution event log of a controller.",
-    "hil": "Hardware in the loop: virtual cabinets and their street.",
+    "hil": "Hardware in the loop: virtual cabinets, faults, conformance.",
     "policy": "The policies of a running controller: load, try in shadow, put in charge, take back.",
     "network": "Road networks: see the signal plans read from them.",
 }

@@ -67,7 +67,7 @@ class CaseTable(_Table):
 
 class _Tables(_Table):
     campaign: CampaignTable
-    case: Annotated[tuple[CaseTable, ...], Field(min_length=1)]
+    case: tuple[CaseTable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,8 @@ def _of_schema(error: ValidationError) -> Iterator[Mistake]:
 
 def _of_meaning(tables: _Tables) -> Iterator[Mistake]:
     names: set[tuple[str, str]] = set()
+    if not tables.case:
+        yield ["case"], "there is none"
     for number, case in enumerate(tables.case):
         at: list[str | int] = ["case", number]
         row = FAULTS.get(case.fault)
@@ -183,11 +185,10 @@ def _of_meaning(tables: _Tables) -> Iterator[Mistake]:
         for protocol in case.protocols or ():
             if protocol not in row.protocols:
                 yield [*at, "protocols"], f"{case.fault} cannot happen at {protocol}"
-        for protocol in case.protocols or tables.campaign.protocols:
-            key = (case.name or case.fault, protocol)
-            if key in names:
-                yield at, f"a second case named {key[0]!r} at {protocol}; give it a name of its own"
-            names.add(key)
+        keys = {(case.name or case.fault, one) for one in case.protocols or tables.campaign.protocols}
+        if keys & names:
+            yield at, f"a second case named {case.name or case.fault!r}; give it a name of its own"
+        names |= keys
 
 
 def _entries(location: Sequence[str | int]) -> Sequence[str]:

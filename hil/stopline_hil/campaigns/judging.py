@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from stopline_hil.campaigns.campaign import Case
 from stopline_hil.campaigns.lane import SLACK, Lane
-from stopline_hil.campaigns.result import CaseResult, Verdict
-
-PLAN_SLACK = 5
+from stopline_hil.campaigns.result import CaseResult
+from stopline_hil.reports.model import Verdict
 
 
 @dataclass(slots=True)
@@ -48,6 +47,7 @@ def judge(case: Case, lane: Lane, course: Course) -> CaseResult:
         verdicts=tuple(_verdicts(case, lane, course, recovery)),
         began=began,
         ended=ended,
+        until=course.recovered or lane.now,
         timeline=tuple(record.changes),
         groups=tuple(group.name for group in lane.handle.cabinet.plan.groups),
     )
@@ -80,4 +80,9 @@ def _verdicts(case: Case, lane: Lane, course: Course, recovery: float) -> Iterat
     yield Verdict(
         "no violation at the conflict monitor", lane.handle.violations == 0, f"{lane.handle.violations}"
     )
+    if case.fault.name == "none":
+        untouched = record.states_between(course.ready, course.ended or lane.now) == ["remote"]
+        yield Verdict(
+            "control is never lost", untouched, " ".join(record.states_between(course.ready, lane.now))
+        )
     yield Verdict("no stuck command", record.stuck == 0, f"{record.stuck}")

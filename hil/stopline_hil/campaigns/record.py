@@ -6,13 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-
-class Change(NamedTuple):
-    """From `at` (cabinet tenths) on."""
-
-    at: int
-    state: str
-    aspects: tuple[int, ...]
+from stopline_hil.reports.model import Change
 
 
 class Moment(NamedTuple):

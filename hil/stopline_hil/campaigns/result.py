@@ -6,16 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stopline_hil.campaigns.record import Change
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One requirement of one case."""
-
-    requirement: str
-    met: bool
-    detail: str
+from stopline_hil.reports.model import Change, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +28,7 @@ class CaseResult:
     verdicts: Sequence[Verdict]
     began: int = 0
     ended: int = 0
+    until: int = 0
     timeline: Sequence[Change] = field(default=(), repr=False)
     groups: Sequence[str] = ()
 
@@ -70,7 +62,7 @@ def to_table(result: CampaignResult, *, timelines: bool = False) -> dict[str, An
     for case in result.cases:
         row = asdict(case) | {"passed": case.passed}
         if not timelines:
-            for name in ("timeline", "groups", "began", "ended"):
+            for name in ("timeline", "groups", "began", "ended", "until"):
                 del row[name]
         cases.append(row)
     return {

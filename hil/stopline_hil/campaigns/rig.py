@@ -14,10 +14,11 @@ from typing import cast
 from stopline_hil.campaigns.campaign import Campaign, Case
 from stopline_hil.campaigns.judging import Course, judge
 from stopline_hil.campaigns.lane import Lane
-from stopline_hil.campaigns.result import CaseResult, Verdict
+from stopline_hil.campaigns.result import CaseResult
 from stopline_hil.clock import RunningClock
 from stopline_hil.controller_process import ControllerProcess
 from stopline_hil.faults.table import FAULTS
+from stopline_hil.reports.model import Verdict
 from stopline_hil.site_files import write_site
 from stopline_signals.errors import StoplineError
 

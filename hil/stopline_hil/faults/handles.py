@@ -1,7 +1,8 @@
 """A virtual cabinet as a campaign sees it: what it truly does, and what people and the street do to it.
 
-States are words that mean the same at every cabinet: `remote` (somebody's wish is in force), `local` (its own
-plan runs), `manual`, `preempt` (by its own input), `flash`, `startup` and `off`.
+States are words that mean the same at every cabinet: `remote` (a wish of the controller is in force),
+`foreign` (only another system's), `local` (its own plan runs), `manual`, `preempt` (by its own input),
+`flash`, `startup` and `off`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Handle(Protocol):
     """One virtual cabinet and everything that can be done to it by hand."""
 
     cabinet: VirtualCabinet
+    foreign: frozenset[tuple[str, int]]
+    """Control objects (name, index) another system writes; with nothing else on, the state is `foreign`."""
 
     @property
     def state(self) -> str:
@@ -87,9 +90,9 @@ class ModbusHandle:
     def __init__(self, plan: SignalPlan, clock: CabinetClock) -> None:
         self._plc = PlcCabinet(plan, clock)
         self.cabinet: VirtualCabinet = self._plc
+        self.foreign: frozenset[tuple[str, int]] = frozenset()
         self._plan = plan
         self._seen = 0
-        self._preempts = 0
 
     @property
     def state(self) -> str:
@@ -154,8 +157,8 @@ class NtcipHandle:
         self.cabinet: VirtualCabinet = self._box
         self._clock = clock
         self._epoch = time.time() - clock.tenths() / 10
+        self.foreign: frozenset[tuple[str, int]] = frozenset()
         self._seen = 0
-        self._yellow: Mapping[int, int] = {}
 
     @property
     def state(self) -> str:
@@ -173,7 +176,10 @@ class NtcipHandle:
         waiting = (PreemptStatus.NOT_ACTIVE, PreemptStatus.NOT_ACTIVE_WITH_CALL, PreemptStatus.MAX_PRESENCE)
         if any(status not in waiting for status in unit.preempts.states):
             return "preempt"
-        return "remote" if unit.timer.running and not unit.controls.idle else "local"
+        if not unit.timer.running or unit.controls.idle:
+            return "local"
+        asked = {key for key in unit.controls.listed if unit.controls.get(*key)}
+        return "foreign" if asked <= self.foreign else "remote"
 
     @property
     def backup_s(self) -> float:

@@ -54,6 +54,7 @@ async def _ntcip(target: Target) -> None:
     """Calls a phase again and again, which also feeds the backup timer that all writers share."""
     cabinet = target.handle.cabinet
     peer = CommunityPeer(Access(host=cabinet.host, port=cabinet.port))
+    target.handle.foreign = frozenset({("phaseControlGroupVehCall", 1), ("phaseControlGroupHold", 1)})
     call = integer(cell("phaseControlGroupVehCall", 1), 1)
     hold = integer(cell("phaseControlGroupHold", 1), 0)
 

@@ -77,6 +77,10 @@ class TcpWire:
             writer.close()
             return
         near, far = _Sink(writer), _Sink(far_writer)
+        if self._server is None:  # closed while this one was being accepted
+            near.drop()
+            far.drop()
+            return
         self._sinks |= {near, far}
         for source, ahead, behind, up in ((reader, far, near, True), (far_reader, near, far, False)):
             task = asyncio.create_task(self._pump(source, ahead, behind, up))
