@@ -29,7 +29,7 @@ def retimed(scenario: Scenario, folder: Path) -> Scenario:
     _route(scenario, routes)
     options = {
         "net-file": _programmed(scenario, folder), "route-files": routes, "output-file": programs,
-        "yellow-time": YELLOW_S, "lost-time": _lost_s(scenario), "program": "webster",
+        "yellow-time": YELLOW_S, "lost-time": _lost_s(scenario), "program": "retimed",
         # Shorter than any green: red clearance beside a group that goes on looks like one.
         "green-filter-time": 5,
         "begin": scenario.begin, "min-cycle": CYCLE_S[0], "max-cycle": CYCLE_S[1],
