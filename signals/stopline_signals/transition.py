@@ -179,15 +179,23 @@ class Transitions:
         """Hold a start that falls behind the end of a walk in the same stage until that walk has cleared."""
         if not self.on_demand:
             return
-        walks = {g: start + self._groups[g].minimum for g, start in starts.items() if self.on_demand >> g & 1}
-        for due, group, aspect in pending:
-            if PERMISSIVE <= aspects[group] <= wanted[group] and aspect < PERMISSIVE:
-                walks.setdefault(group, due)
-        for walk, end in walks.items():
-            for group, start in starts.items():
-                intergreen = self._intergreen[walk][group]
-                if intergreen != NO_CONFLICT and start >= end and start < end + intergreen:
-                    starts[group] = end + intergreen
+        running = {
+            group: due
+            for due, group, aspect in reversed(pending)
+            if PERMISSIVE <= aspects[group] <= wanted[group] and aspect < PERMISSIVE
+        }
+        moved = True
+        while moved:  # a start held for one walk may fall behind the end of another
+            moved = False
+            walks = running | {
+                g: start + self._groups[g].minimum for g, start in starts.items() if self.on_demand >> g & 1
+            }
+            for walk, end in walks.items():
+                for group, start in starts.items():
+                    intergreen = self._intergreen[walk][group]
+                    if intergreen != NO_CONFLICT and end <= start < end + intergreen:
+                        starts[group] = end + intergreen
+                        moved = True
 
     def _late_ends(
         self, ending: Sequence[int], aspects: Sequence[int], starts: dict[int, int], now: int

@@ -17,6 +17,8 @@ from stopline_signals import (
     SignalPlan,
     Stage,
 )
+from stopline_signals.plan import Preempt
+from stopline_signals.ring_barrier import Phase, dual_ring
 
 NORTH, EAST, LEFT, WALK = range(4)
 
@@ -54,6 +56,15 @@ def four_groups() -> SignalPlan:
         detectors=(*detectors, Detector("button:walk", DetectorKind.BUTTON, WALK)),
         program=FixedProgram(900, 0, (ProgramStep(0, 0), ProgramStep(1, 300), ProgramStep(2, 600))),
     )
+
+
+def eight_phases() -> SignalPlan:
+    """Dual ring with two preempts; 1 and 5 also turn on a flashing arrow; crossings beside 2, 4, 6 and 8."""
+    phases = [Phase(number=n, yellow=40, red=15, walk=70, ped_clear=120) for n in (2, 4, 6, 8)]
+    phases += [Phase(number=1, permissive_with=(2,)), Phase(number=5, permissive_with=(6,))]
+    rail = Preempt(name="rail", dwell=3, rail=True, track_clear=7, min_duration=80)
+    fire = Preempt(name="fire", dwell=6, priority=2, min_duration=100, max_presence=900)
+    return replace(dual_ring("8 phases", phases).plan(), preempts=(fire, rail))
 
 
 @st.composite
