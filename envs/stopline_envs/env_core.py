@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +12,15 @@ from stopline_envs.episodes import ScenarioSource, scenario_for
 from stopline_envs.helper import Helper
 from stopline_envs.neighbours import slot_run
 from stopline_envs.network import plans_of
+from stopline_envs.picture import MapPicture, Scene, take_scene
+from stopline_envs.picture.map import Picture
 from stopline_envs.scenario import Scenario, load_scenario
-from stopline_envs.simulation import simulation_running
+from stopline_envs.simulation import libsumo_module, simulation_running
 from stopline_envs.slots import Masks, Observations, SlotSettings
-from stopline_signals.errors import SimulationError
+from stopline_signals.errors import ScenarioError, SimulationError
+
+RGB_ARRAY, HUMAN = "rgb_array", "human"
+RENDER_MODES = (RGB_ARRAY, HUMAN)
 
 
 class Slots(Protocol):
@@ -32,6 +38,10 @@ class Slots(Protocol):
         """What the last info of an episode says; may end the simulation."""
         ...
 
+    def scene(self) -> Scene:
+        """What is on the road now."""
+        ...
+
     def close(self) -> None:
         """Stop the simulation."""
         ...
@@ -43,9 +53,11 @@ class LocalSlots:
     def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
         """Prepare; SUMO starts in `reset`."""
         self._run = slot_run(scenario, settings)
+        self._last_scene: Scene | None = None
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode."""
+        self._last_scene = None
         return self._run.reset(seed)
 
     def step(self, stages: list[int]) -> tuple[NDArray[np.float32], Observations, Masks, bool]:
@@ -55,7 +67,16 @@ class LocalSlots:
 
     def summary(self) -> dict[str, Any]:
         """Last words of an episode."""
+        self._last_scene = self._take_scene()
         return self._run.summary()
+
+    def scene(self) -> Scene:
+        """What is on the road now; after an episode's end what was there last."""
+        return self._last_scene or self._take_scene()
+
+    def _take_scene(self) -> Scene:
+        run = self._run.run
+        return take_scene(libsumo_module(), run.now, run.plan_set.plans)
 
     def close(self) -> None:
         """Stop the simulation."""
@@ -84,6 +105,11 @@ class RemoteSlots:
         figures: dict[str, Any] = self._helper.call("summary")
         return figures
 
+    def scene(self) -> Scene:
+        """What is on the road now."""
+        scene: Scene = self._helper.call("scene")
+        return scene
+
     def close(self) -> None:
         """End the helper."""
         self._helper.close()
@@ -98,6 +124,7 @@ class EnvCore:
         self.settings = settings
         self._scenario: Scenario | None = None
         self._slots: Slots | None = None
+        self._map: MapPicture | None = None
 
     def signals(self) -> tuple[str, ...]:
         """Names of the controlled signals: of the running episode, or of the source's scenario for seed 0."""
@@ -127,8 +154,26 @@ class EnvCore:
         rewards, observations, masks, done = self._slots.step(stages)
         return rewards, observations, masks, done, self._slots.summary() if done else {}
 
+    def picture(self, *, around: str | None = None) -> Picture:
+        """The road as it is now, uint8 [height, width, 3]: the whole network, or around one signal."""
+        if self._slots is None or self._scenario is None:
+            raise SimulationError("render before reset: call reset first")
+        if self._map is None:
+            plan_set, title = plans_of(self._scenario), self._scenario.name
+            size = (720, 720) if around else (960, 720)
+            self._map = MapPicture(plan_set, around=around, title=title, size=size)
+        return self._map.draw(self._slots.scene())
+
     def close(self) -> None:
         """Stop whatever runs."""
+        self._map = None
         if self._slots is not None:
             self._slots.close()
             self._slots = None
+
+
+def rendered(settings: SlotSettings, mode: str | None) -> SlotSettings:
+    """The settings of an environment with a render mode; ScenarioError names the modes there are."""
+    if mode is not None and mode not in RENDER_MODES:
+        raise ScenarioError(f"no render mode {mode!r}; there are: {', '.join(RENDER_MODES)}, or None")
+    return replace(settings, gui=True) if mode == HUMAN else settings

@@ -17,11 +17,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from stopline_envs.actions import ActionFace, NextStage, action_face
-from stopline_envs.env_core import EnvCore
+from stopline_envs.env_core import RENDER_MODES, RGB_ARRAY, EnvCore, rendered
 from stopline_envs.episodes import ScenarioSource
 from stopline_envs.neighbours import observation_size
+from stopline_envs.picture.map import Picture
 from stopline_envs.slots import MOST, SlotSettings
-from stopline_signals.errors import ScenarioError
 from stopline_signals.observation import ObservationLayout
 
 ENV_ID = "Stopline/Junction-v0"
@@ -36,7 +36,7 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     truncated at the scenario's end and never terminates.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own form)
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 5}  # noqa: RUF012 (Gymnasium's)
 
     def __init__(
         self,
@@ -46,16 +46,18 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         settings: SlotSettings | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """`signal` defaults to the network's first; nothing starts before `reset`."""
-        settings = settings or SlotSettings()
-        if render_mode is not None:
-            raise ScenarioError(f"render mode {render_mode!r} is not offered; leave it out")
+        """`signal` defaults to the network's first; nothing starts before `reset`.
+
+        `render_mode` "rgb_array" draws the surroundings of the signal at each `render()`, "human" opens a
+        window of sumo-gui.
+        """
+        settings = rendered(settings or SlotSettings(), render_mode)
         self.settings = settings
         self.layout = ObservationLayout(settings.max_groups, settings.max_stages)
         self._core = EnvCore(scenario, settings)
         self.signal = signal or self._core.signals()[0]
         self._core.settings = replace(settings, signals=(self.signal,))
-        self.render_mode = None
+        self.render_mode = render_mode
         self.observation_space = spaces.Box(0.0, MOST, (observation_size(settings),), np.float32)
         self.action_space = spaces.Discrete(settings.max_stages)
         self._mask = np.ones(settings.max_stages, dtype=np.bool_)
@@ -78,6 +80,10 @@ class JunctionEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def action_masks(self) -> NDArray[np.bool_]:
         """Stages that may be chosen now, as MaskablePPO asks for them."""
         return self._mask
+
+    def render(self) -> Picture | None:
+        """The road around the signal, uint8 [height, width, 3]; None unless the mode is rgb_array."""
+        return self._core.picture(around=self.signal) if self.render_mode == RGB_ARRAY else None
 
     def close(self) -> None:
         """Stop the simulation."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stopline_envs.network import plans_of
+from stopline_envs.network import NetworkRun, plans_of
 from stopline_envs.plans import PlanSet
 from stopline_envs.plans.net import Network
 from stopline_envs.scenario import Scenario
@@ -116,6 +116,11 @@ class NeighbourRun:
     def done(self) -> bool:
         """Whether the episode is over."""
         return self._slots.done
+
+    @property
+    def run(self) -> NetworkRun:
+        """The network under all of them."""
+        return self._slots.run
 
     @property
     def slots(self) -> SlotRun:

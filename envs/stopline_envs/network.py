@@ -40,6 +40,7 @@ class NetworkRun:
         figures: Collection[Figure] = (),
         timing: BenchmarkTiming | None = None,
         faults: SensorFaults | None = None,
+        gui: bool = False,
     ) -> None:
         """Read the plans; SUMO starts in `reset`.
 
@@ -57,6 +58,7 @@ class NetworkRun:
         self._extra = tuple(extra_files)
         self._options = tuple(options)
         self._figures = frozenset(figures)
+        self._gui = gui
         self._timing = timing
         self._faults = scenario.faults if faults is None else faults
         self._junctions = [self._junction(name) for name in self.names]
@@ -107,7 +109,12 @@ class NetworkRun:
         """Start the scenario anew with a seed; whatever ran before in this object is closed."""
         self.close()
         simulation = SumoSimulation(
-            self.scenario, seed, trips=self._trips, extra_files=self._extra, options=self._options
+            self.scenario,
+            seed,
+            trips=self._trips,
+            extra_files=self._extra,
+            options=self._options,
+            gui=self._gui,
         )
         simulation.start()
         self._simulation = simulation

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from stopline_envs.actions import ActionFace, NextStage, action_face
-from stopline_envs.env_core import EnvCore
+from stopline_envs.env_core import RENDER_MODES, RGB_ARRAY, EnvCore, rendered
 from stopline_envs.neighbours import observation_size
 from stopline_envs.network import plans_of
+from stopline_envs.picture.map import Picture
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
 from stopline_signals.observation import ObservationLayout
@@ -27,18 +28,29 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
     All agents are truncated together at the scenario's end.
     """
 
-    metadata: dict[str, Any] = {"name": "stopline_network_v0", "render_modes": []}  # noqa: RUF012 (PettingZoo's)
+    metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's own form)
+        "name": "stopline_network_v0",
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 5,
+    }
 
     def __init__(
-        self, scenario: Scenario | str = "arterial", *, settings: SlotSettings | None = None
+        self,
+        scenario: Scenario | str = "arterial",
+        *,
+        settings: SlotSettings | None = None,
+        render_mode: str | None = None,
     ) -> None:
-        """Nothing starts before `reset`."""
-        self.settings = settings or SlotSettings()
+        """Nothing starts before `reset`.
+
+        `render_mode` "rgb_array" draws the network at each `render()`, "human" opens a window of sumo-gui.
+        """
+        self.settings = rendered(settings or SlotSettings(), render_mode)
         self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
         self._core = EnvCore(self.scenario, self.settings)
         self.possible_agents = list(self._core.signals())
         self.agents: list[str] = []
-        self.render_mode = None
+        self.render_mode = render_mode
         self.layout = ObservationLayout(self.settings.max_groups, self.settings.max_stages)
         plans = plans_of(self.scenario).plans
         self._stages = {name: len(plans[name].stages) for name in self.possible_agents}
@@ -96,6 +108,10 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
             infos,
         )
 
+    def render(self) -> Picture | None:
+        """The whole network, uint8 [height, width, 3]; None unless the mode is rgb_array."""
+        return self._core.picture() if self.render_mode == RGB_ARRAY else None
+
     def close(self) -> None:
         """Stop the simulation."""
         self._core.close()
@@ -115,6 +131,7 @@ def network_env(
     *,
     actions: ActionFace | str = "stage",
     settings: SlotSettings | None = None,
+    render_mode: str | None = None,
 ) -> ParallelEnv[str, Any, Any]:
     """All signals of a scenario as PettingZoo agents, acting through one of the action faces.
 
@@ -123,5 +140,5 @@ def network_env(
     from stopline_envs.action_wrappers import NetworkActions
 
     face = action_face(actions)
-    env = NetworkEnv(scenario, settings=settings)
+    env = NetworkEnv(scenario, settings=settings, render_mode=render_mode)
     return env if face.name == NextStage().name else NetworkActions(env, face)

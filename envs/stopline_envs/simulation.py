@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +24,10 @@ STANDSTILL_EVERY_S = 10
 LOG_TAIL = 20
 """Lines of SUMO's log quoted in an error."""
 
+GUI_COMMAND = ("sumo-gui", "--start", "true", "--quit-on-end", "true", "--delay", "50")
 _owner: SumoSimulation | None = None
+_window: Any = None
+"""The traci module while it speaks to a window."""
 
 
 class SumoSimulation:
@@ -41,14 +45,19 @@ class SumoSimulation:
         trips: bool = False,
         extra_files: Sequence[Path] = (),
         options: Sequence[str] = (),
+        gui: bool = False,
     ) -> None:
-        """Prepare a run; `extra_files` load beside the scenario's routes, `options` go to SUMO as is."""
+        """Prepare a run; `extra_files` load beside the scenario's routes, `options` go to SUMO as is.
+
+        `gui` shows the run in a window of sumo-gui, which is slow: it is spoken to over TraCI.
+        """
         self.scenario = scenario
         self.seed = seed
         self.now = scenario.begin
         self._trips = trips
         self._extra = tuple(extra_files)
         self._options = tuple(options)
+        self._gui = gui
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: TripMetrics | None = None
         self._longest_stop = 0.0
@@ -58,15 +67,19 @@ class SumoSimulation:
 
     def start(self) -> None:
         """Load and start; SimulationError if SUMO refuses or another simulation runs in this process."""
-        global _owner  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
+        global _owner, _window  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is not None:
             raise SimulationError(
                 f"SUMO already runs scenario {_owner.scenario.name} in this process and libsumo holds only "
                 "one: close it first, or use an environment face, which then runs in a helper process"
             )
         self._folder = tempfile.TemporaryDirectory(prefix="stopline-sumo-")
+        command = self._command(Path(self._folder.name))
         try:
-            libsumo_module().start(self._command(Path(self._folder.name)))
+            if self._gui:
+                _window = _open_window(command)
+            else:
+                libsumo_module().start(command)
         except Exception as error:
             last_words = self._last_words() or str(error)
             self._drop_folder()
@@ -115,11 +128,11 @@ class SumoSimulation:
 
     def close(self) -> None:
         """End the run and free the process for another; harmless when nothing runs."""
-        global _owner  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
+        global _owner, _window  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is self:
             with contextlib.suppress(Exception):  # a crashed SUMO has nothing left to close
                 libsumo_module().close()
-            _owner = None
+            _owner = _window = None
         if self._trips and self._folder is not None and self._metrics is None:
             path = self._trip_file(Path(self._folder.name))
             if path.is_file():
@@ -174,7 +187,9 @@ def simulation_running() -> bool:
 
 
 def libsumo_module() -> Any:
-    """The libsumo module; typed Any because it ships no types."""
+    """The libsumo module, or traci while a window is open; typed Any because they ship no types."""
+    if _window is not None:
+        return _window
     os.environ.setdefault("SUMO_HOME", "")  # libsumo finds its own data; an unset name only makes SUMO warn
     import libsumo
 
@@ -190,6 +205,21 @@ def fast_call(domain: str, name: str) -> Call:
     compiled = getattr(getattr(module, "_libsumo", None), f"{domain}_{name}", None)
     call: Call = compiled or getattr(getattr(module, domain), name)
     return call
+
+
+def _open_window(command: Sequence[str]) -> Any:
+    import traci
+
+    from stopline_envs.generate.sumo_tools import sumo_home
+
+    program, *options = GUI_COMMAND
+    if program == "sumo-gui" and sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        raise SimulationError(
+            "a window needs a display and DISPLAY is not set: take render_mode='rgb_array', or set it"
+        )
+    window: Any = traci  # it ships no types
+    window.start([str(sumo_home() / "bin" / program), *options, *command[1:]])
+    return window
 
 
 def _nothing_runs(*_: Any) -> Any:

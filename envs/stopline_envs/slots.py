@@ -33,7 +33,8 @@ class SlotSettings:
     `reward_every` is how often within a decision the reward looks at the traffic (0: once, at the end). Each
     look costs about a tenth of the second it looks at. `reward` is a name or a sum, as "delay + 0.1
     emissions" (see `rewards`). `sensors` (a profile or its name) and `faults` replace the scenario's own.
-    `neighbours` appends what that many signals nearby show and hold (see `neighbours`).
+    `neighbours` appends what that many signals nearby show and hold (see `neighbours`). `gui` opens a
+    window of sumo-gui.
     """
 
     decision_interval: int = 5
@@ -47,6 +48,7 @@ class SlotSettings:
     faults: SensorFaults | None = None
     neighbours: int = 0
     sensors: SensorProfile | str | None = None
+    gui: bool = False
 
     def __post_init__(self) -> None:
         find_reward(self.reward)  # a wrong name is an error here, not in some worker later
@@ -70,6 +72,7 @@ class SlotRun:
             options=settings.options,
             figures=reward.figures,
             faults=settings.faults,
+            gui=settings.gui,
         )
         self.names = self.run.names
         engines = [junction.engine for junction in self.run.junctions]

@@ -175,6 +175,12 @@ def read_network(path: Path | str, additional: Iterable[Path | str] = ()) -> Net
     )
 
 
+def junction_shapes(path: Path) -> tuple[tuple[Point, ...], ...]:
+    """The outlines of a network's junctions, for drawing."""
+    junctions = _parse(path).iter("junction")
+    return tuple(_shape(row.get("shape", ""), f"{path}: junction {row.get('id')!r}") for row in junctions)
+
+
 def _parse(path: Path) -> ElementTree.Element:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
