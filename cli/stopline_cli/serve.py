@@ -29,6 +29,9 @@ def command(
     All mistakes of a site file are reported at once, each with its line. The address in use is logged, and
     kept in `serving.json` in the state directory while the controller runs.
     """
+    from stopline_controller.lean import lean_process
+
+    lean_process()
     if check:
         from stopline_controller.site import read_site
 

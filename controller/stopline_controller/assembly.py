@@ -46,6 +46,7 @@ class Controller:
     loop: ControlLoop
     hub: Hub
     statistics: Statistics
+    alarms: Alarms
     audit: AuditLog
     overrides: OverrideBook
     priority: PriorityBook
@@ -111,6 +112,7 @@ def assemble(site: Site) -> Controller:
         loop=loop,
         hub=hub,
         statistics=statistics,
+        alarms=alarms,
         audit=audit,
         overrides=overrides,
         priority=priority,

@@ -5,19 +5,14 @@ A further driver is one more row; `register` adds one from outside this package.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import Field, model_validator
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
 
 from stopline_cabinets.fake import FakeCabinet, FakeStreet
-from stopline_cabinets.modbus.driver import ModbusCabinet
-from stopline_cabinets.modbus.tls import Credentials, tls_context
 from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.words import CabinetState, PlanCommand, Receipt
 from stopline_controller.clock import Clock
-from stopline_controller.ntcip_driver import NtcipOptions, check_ntcip, ntcip_cabinet
 from stopline_controller.site_tables import Table
 from stopline_signals.plan import SignalPlan
 
@@ -40,76 +35,50 @@ class Driver(NamedTuple):
     """Whether a plan can be run with the options; a StoplineError says why not."""
 
 
-class ModbusOptions(Table):
-    """`driver = "modbus"`: register map 0x0102 over Modbus TCP."""
-
-    address: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]
-    """host:port of the device."""
-    device_id: Annotated[int, Field(ge=0, le=255)] = 1
-    """Modbus unit."""
-    timeout_s: Annotated[float, Field(gt=0, le=10)] = 0.5
-    """Real seconds for one answer."""
-    heartbeat_limit_s: Annotated[float, Field(ge=1, le=10)] = 3.0
-    """Silence after which the cabinet goes to its local plan, on the cabinet's clock."""
-    tls_certificate: Path | None = None
-    """Modbus/TCP Security (usually port 802): this controller's certificate chain, PEM."""
-    tls_key: Path | None = None
-    """Its private key."""
-    tls_ca: Path | None = None
-    """Authority that signs the cabinets' certificates."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> ModbusOptions:
-        if len({file is None for file in (self.tls_certificate, self.tls_key, self.tls_ca)}) > 1:
-            raise ValueError("tls_certificate, tls_key and tls_ca belong together")
-        return self
-
-    @property
-    def credentials(self) -> Credentials | None:
-        """The files, when TLS is spoken."""
-        if self.tls_certificate is None or self.tls_key is None or self.tls_ca is None:
-            return None
-        return Credentials(self.tls_certificate, self.tls_key, self.tls_ca)
-
-
 class MemoryOptions(Table):
     """`driver = "memory"`: a cabinet inside this process, for load tests; drives nothing."""
 
 
-DRIVERS: dict[str, Driver] = {}
+class Drivers(Mapping[str, Driver]):
+    """The drivers by name; a module is imported once a site names its driver, for libraries take memory."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        """`modules` say where each driver's `DRIVER` is."""
+        self._modules = dict(modules)
+        self._made: dict[str, Driver] = {}
+
+    def __getitem__(self, name: str) -> Driver:
+        """The driver of that name; KeyError when there is none."""
+        if name not in self._made:
+            made = importlib.import_module(self._modules[name]).DRIVER
+            self._made[name] = cast(Driver, made)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """All names."""
+        return iter({**self._modules, **self._made})
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len({**self._modules, **self._made})
+
+    def add(self, name: str, driver: Driver) -> None:
+        """One more, or another in its place."""
+        self._made[name] = driver
+
+
+DRIVERS = Drivers(
+    {"modbus": "stopline_controller.modbus_driver", "ntcip": "stopline_controller.ntcip_driver"}
+)
 
 
 def register(name: str, driver: Driver) -> None:
     """Let site files name a driver."""
-    DRIVERS[name] = driver
-
-
-def _modbus(plan: SignalPlan, options: ModbusOptions, lessee: Lessee, clock: Clock) -> Cabinet:
-    host, _, port = options.address.rpartition(":")
-    credentials = options.credentials
-    return ModbusCabinet(
-        host.strip("[]"),
-        int(port),
-        plan,
-        owner=lessee.owner,
-        label=lessee.label,
-        limit=round(options.heartbeat_limit_s * 10),
-        device_id=options.device_id,
-        timeout=options.timeout_s,
-        tls=None if credentials is None else tls_context(credentials),
-    )
-
-
-def _ntcip(plan: SignalPlan, options: NtcipOptions, lessee: Lessee, clock: Clock) -> Cabinet:
-    return ntcip_cabinet(plan, options, owner=lessee.owner, label=lessee.label, rate=clock.rate)
+    DRIVERS.add(name, driver)
 
 
 def _memory(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> Cabinet:
     return MemoryCabinet(plan, lessee, clock)
-
-
-def _network_address(options: ModbusOptions | NtcipOptions) -> str:
-    return options.address
 
 
 def _no_address(options: MemoryOptions) -> str:
@@ -167,6 +136,4 @@ class MemoryCabinet:
         return self._cabinet
 
 
-register("modbus", Driver(ModbusOptions, _network_address, _modbus))
-register("ntcip", Driver(NtcipOptions, _network_address, _ntcip, check_ntcip))
 register("memory", Driver(MemoryOptions, _no_address, _memory))

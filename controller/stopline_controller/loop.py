@@ -23,6 +23,7 @@ from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.snapshots import Hub, Snapshot
 from stopline_controller.sources import Source
 from stopline_controller.statistics import Statistics
+from stopline_controller.tracing import NO_TRACING, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class ControlLoop:
         alarms: Alarms | None = None,
     ) -> None:
         self.pulse: Pulse = _nobody
+        self.tracing: Tracing = NO_TRACING
         self._clock = clock
         self._junctions = tuple(junctions)
         self._policy = policy
@@ -170,7 +172,8 @@ class ControlLoop:
         if not due:
             return set()
         able = [junction for junction in due if junction.covered(junction.control)]
-        proposals = self._policy.decide([junction.control.view() for junction in able]) if able else []
+        with self.tracing.span("decide", junctions=len(able)):
+            proposals = self._policy.decide([junction.control.view() for junction in able]) if able else []
         chosen = dict(zip(able, proposals, strict=True))
         for junction in due:
             junction.control.decided(chosen.get(junction))
@@ -231,7 +234,8 @@ class ControlLoop:
         if step.action is Action.RELEASE:
             await junction.link.release()
         elif step.action is Action.ASK:
-            asked = await junction.link.ask(step.order)
+            with self.tracing.span("command", junction=junction.name, stage=step.order.stage):
+                asked = await junction.link.ask(step.order)
             if asked.accepted:
                 junction.commanded = step.order.stage
                 self._statistics.plans_accepted += 1

@@ -12,8 +12,11 @@ from pydantic import Field, model_validator
 from stopline_cabinets.ntcip import AUTO, PROFILES, Address, Feed, NtcipCabinet, Push, dial
 from stopline_cabinets.ntcip.feeds import Feeds
 from stopline_cabinets.ntcip.groups import GroupMap
+from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.snmp.codec import Version
 from stopline_cabinets.snmp.v3 import UserAccess
+from stopline_controller.clock import Clock
+from stopline_controller.drivers import Driver, Lessee
 from stopline_controller.site_tables import Table
 from stopline_signals.errors import SiteError
 from stopline_signals.plan import SignalPlan
@@ -163,3 +166,14 @@ def _numeric(host: str) -> None:
         ipaddress.ip_address(host)
     except ValueError:
         raise ValueError(f"push_from must be the numeric address of the cabinet, not {host!r}") from None
+
+
+def _build(plan: SignalPlan, options: NtcipOptions, lessee: Lessee, clock: Clock) -> Cabinet:
+    return ntcip_cabinet(plan, options, owner=lessee.owner, label=lessee.label, rate=clock.rate)
+
+
+def _address(options: NtcipOptions) -> str:
+    return options.address
+
+
+DRIVER = Driver(NtcipOptions, _address, _build, check_ntcip)

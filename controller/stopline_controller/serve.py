@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gc
 import json
 import os
 import signal
@@ -16,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from google.protobuf.json_format import MessageToDict
 
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.audit import Entry
+from stopline_controller.garbage import GarbageKeeper
+from stopline_controller.lean import trim
 from stopline_controller.logs import configure_logs
+from stopline_controller.notify import Notifier, Watchdog
+from stopline_controller.precise import control_event_loop, schedule_real_time
 from stopline_controller.server import Server
 from stopline_controller.services.decisions import statistics_message
 from stopline_controller.site import Site, read_site
-from stopline_signals.errors import SiteError, StoplineError
+from stopline_controller.supervisor import Rule, Service, Supervisor
+from stopline_controller.tracing import open_tracing
+from stopline_signals.errors import SiteError
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +36,6 @@ GRACE_S = 1.0
 """Real seconds for calls under way when the server closes."""
 SWITCH_INTERVAL_S = 1e-4
 """How long the services may keep the interpreter from the control thread."""
-
-
-class ControlFailed(StoplineError):
-    """The control loop ended by itself; the cabinets fall back to their local plans."""
 
 
 def serve(path: Path, *, json_logs: bool | None = None) -> None:
@@ -55,34 +55,36 @@ class ControlThread:
     """The control loop in its own thread and event loop, where no client of the services can hold it up."""
 
     def __init__(self, controller: Controller) -> None:
-        self.failure: BaseException | None = None
         self._control = controller.loop
+        self._real_time = controller.site.tables.control.real_time and controller.clock.rate == 1
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Future[None] = self._main.create_future()
         self._thread = threading.Thread(target=self._work, name="control", daemon=True)
 
-    def start(self) -> None:
-        """Begin to tick."""
-        self._thread.start()
+    async def run(self) -> None:
+        """Tick until `stop`; raises what ended the loop by itself."""
+        if self._thread.ident is None:
+            self._thread.start()
+        await asyncio.shield(self._ended)
 
     def stop(self) -> None:
-        """Ask the loop to hand back and end."""
+        """Ask the loop to hand back and end; `run` then returns."""
         if self._loop is not None:
             # The loop may have ended by itself a moment ago.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._control.stop)
 
-    async def ended(self) -> None:
-        """Wait for the end of the loop."""
-        await self._ended.wait()
-
     def _work(self) -> None:
+        if self._real_time:
+            schedule_real_time()
         try:
-            asyncio.run(self._tick())
+            with asyncio.Runner(loop_factory=control_event_loop) as runner:
+                runner.run(self._tick())
         except BaseException as error:  # whatever ended the loop has to reach the main thread
-            self.failure = error
-        self._main.call_soon_threadsafe(self._ended.set)
+            self._main.call_soon_threadsafe(self._ended.set_exception, error)
+        else:
+            self._main.call_soon_threadsafe(self._ended.set_result, None)
 
     async def _tick(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -94,29 +96,70 @@ async def _serve(controller: Controller) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    site, notifier = controller.site, Notifier()
+    thread, keeper = ControlThread(controller), GarbageKeeper(controller.statistics.pause)
+    controller.loop.pulse = Watchdog(notifier, controller.loop.slots).pulse
+    controller.loop.tracing = open_tracing(site.tables.tracing, site.tables.controller.name)
     await server.start()
-    thread = ControlThread(controller)
-    controller.audit.append([Entry("started", 0, "", "controller", {"site": str(controller.site.path.name)})])
-    # What lives as long as the process need not be looked through by every collection.
-    gc.collect()
-    gc.freeze()
-    thread.start()
-    with _announced(controller.site, server.address):
+    controller.audit.append([Entry("started", 0, "", "controller", {"site": str(site.path.name)})])
+    supervisor = Supervisor(
+        (
+            Service("control", thread.run, Rule.END),
+            Service("gRPC server", server.run, Rule.END),
+            Service(
+                "housekeeping", lambda: controller.housekeeping.run(server.certificate_alarm), Rule.RESTART
+            ),
+            Service("memory", lambda: _keep_memory(keeper), Rule.RESTART),
+        ),
+        controller.alarms,
+    )
+    keeper.settle()
+    trim()
+    with _metrics(controller) as metrics, _announced(site, server.address, metrics):
         log.info(
-            "serving", address=server.address, junctions=len(controller.controls), rate=controller.clock.rate
+            "serving",
+            address=server.address,
+            metrics=metrics,
+            junctions=len(controller.controls),
+            rate=controller.clock.rate,
         )
-        watching = asyncio.create_task(controller.housekeeping.run(server.certificate_alarm))
-        await _first(stop.wait(), thread.ended())
-        watching.cancel()
-        log.info("draining")
-        await server.drain()
-        thread.stop()
-        await thread.ended()
-        await server.stop(GRACE_S)
-    _leave_statistics(controller)
-    if thread.failure is not None:
-        raise ControlFailed(f"the control loop ended: {thread.failure!r}") from thread.failure
+        notifier.tell(STATUS=f"serving {len(controller.controls)} junctions on {server.address}")
+        try:
+            await supervisor.run(stop)
+        finally:
+            notifier.tell(STOPPING=1)
+            await _drain(controller, server, thread)
+            keeper.resume()
+            controller.loop.tracing.close()
     log.info("stopped")
+
+
+async def _drain(controller: Controller, server: Server, thread: ControlThread) -> None:
+    """Say that we go, hand every cabinet back, and only then shut the door."""
+    log.info("draining")
+    await server.drain()
+    thread.stop()
+    # What ended control by itself is reported by who supervises it.
+    with contextlib.suppress(Exception):
+        await thread.run()
+    await server.stop(GRACE_S)
+    _leave_statistics(controller)
+
+
+def _metrics(controller: Controller) -> contextlib.AbstractContextManager[str]:
+    """Serve metrics where the site file asks for them; only then is their library loaded."""
+    table = controller.site.tables.metrics
+    if table is None:
+        return contextlib.nullcontext("")
+    from stopline_controller.metrics import metrics_server
+
+    return metrics_server(controller, table)
+
+
+async def _keep_memory(keeper: GarbageKeeper) -> None:
+    while True:
+        await asyncio.sleep(1)
+        keeper.step()
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -126,13 +169,6 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         asyncio.run(main)
     else:
         uvloop.run(main)
-
-
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
 
 
 @contextlib.contextmanager
@@ -148,10 +184,10 @@ def _only_one(state_dir: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _announced(site: Site, address: str) -> Generator[None]:
-    """Leave the address for programs that started this one with port 0."""
+def _announced(site: Site, address: str, metrics: str) -> Generator[None]:
+    """Leave the addresses for programs that started this one with port 0."""
     path = site.state_dir / "serving.json"
-    path.write_text(json.dumps({"address": address, "pid": os.getpid()}) + "\n")
+    path.write_text(json.dumps({"address": address, "metrics": metrics, "pid": os.getpid()}) + "\n")
     try:
         yield
     finally:
@@ -159,6 +195,8 @@ def _announced(site: Site, address: str) -> Generator[None]:
 
 
 def _leave_statistics(controller: Controller) -> None:
+    from google.protobuf.json_format import MessageToDict
+
     message = statistics_message(controller.statistics, controller.clock.rate)
     table = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 
 import grpc
@@ -91,6 +92,11 @@ class Server:
         await self._server.start()
         for name in ("", *(service.full_name for service in SERVICES)):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def run(self) -> None:
+        """Wait for the end of the server."""
+        # Cancelled itself, it would take the server's own future with it.
+        await asyncio.shield(asyncio.create_task(self._server.wait_for_termination()))
 
     def certificate_alarm(self, now: datetime.datetime) -> str:
         """What is to be said about this server's certificate; empty when nothing is."""

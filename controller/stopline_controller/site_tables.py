@@ -14,7 +14,7 @@ from stopline_controller.sources import DEFAULT_STACK, Source
 class Table(BaseModel):
     """A table that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _whole_stack(order: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -1,0 +1,170 @@
+"""Figures for Prometheus: made when somebody asks for them, so that control only ever counts.
+
+Names follow Prometheus: base units, `_total` for counters. Everything is about this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from stopline_controller.assembly import Controller
+from stopline_controller.detector_health import Fault
+from stopline_controller.link import LinkState
+from stopline_controller.site_tables import MetricsTable
+from stopline_controller.sources import Source
+from stopline_controller.statistics import BOUNDS_MS, Latency
+from stopline_signals.errors import SiteError
+
+
+class ControllerCollector(Collector):
+    """Reads a controller's counters; called in the thread of the metrics server."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: asking for the figures is cheap."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures now."""
+        yield from self._loop()
+        yield from self._cabinets()
+        yield from self._junctions()
+        yield from self._process()
+
+    def _loop(self) -> Iterator[Metric]:
+        found = self._controller.statistics
+        yield _counter("stopline_ticks", "Ticks of all junctions.", found.ticks)
+        yield _counter("stopline_late_ticks", "Ticks over a period late, or left out.", found.late_ticks)
+        yield _counter("stopline_decisions", "Decisions in the audit log.", found.decisions_audited)
+        plans = CounterMetricFamily("stopline_plans", "Plans sent to cabinets.", labels=["result"])
+        plans.add_metric(["accepted"], found.plans_accepted)
+        plans.add_metric(["refused"], found.plans_refused)
+        yield plans
+        changed = CounterMetricFamily(
+            "stopline_guard_interventions", "Requests the guard changed.", labels=["source", "reason"]
+        )
+        for (source, reason), count in list(found.interventions.items()):
+            changed.add_metric([str(source), str(reason)], count)
+        yield changed
+        yield _histogram("stopline_tick_lateness", "How late ticks began.", found.lateness)
+        yield _histogram("stopline_tick_done", "From a slot's due time to its ticks done.", found.slot)
+        yield _histogram("stopline_decision", "From the read-back to the guarded decision.", found.decision)
+        yield _histogram("stopline_command", "From the decision to the cabinet's acceptance.", found.command)
+
+    def _cabinets(self) -> Iterator[Metric]:
+        found = self._controller.statistics
+        trips = HistogramMetricFamily(
+            "stopline_cabinet_round_trip_seconds", "To a cabinet and back.", labels=["operation"]
+        )
+        for operation, times in (("read", found.read), ("plan", found.write)):
+            trips.add_metric([operation], _buckets(times), times.total / 1000)
+        yield trips
+        link = GaugeMetricFamily(
+            "stopline_cabinet_link", "1 for the state of the link.", labels=["junction", "state"]
+        )
+        for junction in self._controller.loop.junctions:
+            for state in LinkState:
+                link.add_metric([junction.name, str(state)], float(junction.link.state is state))
+        yield link
+
+    def _junctions(self) -> Iterator[Metric]:
+        force = GaugeMetricFamily(
+            "stopline_source_in_force", "1 for the source that decides.", labels=["junction", "source"]
+        )
+        late = CounterMetricFamily(
+            "stopline_missed_reads", "Ticks in which the cabinet was still busy.", labels=["junction"]
+        )
+        for junction in self._controller.loop.junctions:
+            snapshot = self._controller.hub.latest.get(junction.name)
+            winner = snapshot.ruling.winner.source if snapshot else None
+            for source in Source:
+                force.add_metric([junction.name, str(source)], float(source is winner))
+            late.add_metric([junction.name], junction.late)
+        yield force
+        yield late
+        yield self._detectors()
+
+    def _detectors(self) -> Metric:
+        failed = GaugeMetricFamily(
+            "stopline_detectors_failed", "Detectors not believed.", labels=["junction", "fault"]
+        )
+        for junction in self._controller.loop.junctions:
+            faults = junction.watch.faults
+            for fault in Fault:
+                failed.add_metric([junction.name, str(fault)], faults[fault])
+        return failed
+
+    def _process(self) -> Iterator[Metric]:
+        controller = self._controller
+        alarms = GaugeMetricFamily("stopline_alarm", "1 for an alarm of the process.", labels=["text"])
+        for text in controller.alarms.texts:
+            alarms.add_metric([text], 1)
+        yield alarms
+        yield GaugeMetricFamily(
+            "stopline_audit_failing",
+            "1 while the disk refuses audit records.",
+            float(controller.audit.failing),
+        )
+        yield _counter("stopline_audit_records", "Sequence number of the last one.", controller.audit.last)
+        yield _histogram(
+            "stopline_collection_pause", "Pauses by garbage collections.", controller.statistics.pause
+        )
+        facts = controller.policies.facts
+        if facts is not None:
+            known = {"name": facts.name, "sha256": facts.bundle_sha256}
+            yield InfoMetricFamily("stopline_policy", "The policy in charge.", known)
+
+
+@contextmanager
+def metrics_server(controller: Controller, table: MetricsTable) -> Generator[str]:
+    """Serve the figures while inside; gives the address. SiteError: it is taken."""
+    registry = CollectorRegistry()
+    registry.register(ControllerCollector(controller))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    where = f"{table.address}:{table.port}"
+    try:
+        server, thread = start_http_server(table.port, table.address, registry)
+    except OSError as error:
+        raise SiteError(
+            f"{controller.site.path}: cannot serve metrics on {where}; is another controller there? ({error})"
+        ) from error
+    try:
+        yield f"{table.address}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _histogram(name: str, text: str, times: Latency) -> Metric:
+    return HistogramMetricFamily(f"{name}_seconds", text, _buckets(times), times.total / 1000)
+
+
+def _buckets(times: Latency) -> list[tuple[str, float]]:
+    """Cumulative counts by upper bound in seconds."""
+    made: list[tuple[str, float]] = []
+    so_far = 0
+    for bound, count in zip((*BOUNDS_MS, float("inf")), list(times.buckets), strict=True):
+        so_far += count
+        made.append(("+Inf" if bound == float("inf") else repr(bound / 1000), so_far))
+    return made
