@@ -89,7 +89,7 @@ class PlcBench:
 class ServeProcess:
     """`stopline serve` in a process of its own."""
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, env: Mapping[str, str] | None = None) -> None:
         self.state = site.parent / "state"
         path = os.pathsep.join(str(ROOT / folder) for folder in FOLDERS)
         self.log = site.parent / "serve.log"
@@ -98,7 +98,7 @@ class ServeProcess:
                 [sys.executable, "-c", "from stopline_cli.main import app; app()", "serve", str(site)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **(env or {})},
             )
         self.address = ""
 

@@ -30,10 +30,10 @@ class Versions:
         weights[LAYOUT.mask.start + stage, stage] = 1.0
         return self._write(name, linear_model(weights), interval)
 
-    def nan(self, name: str = "nan") -> Path:
+    def nan(self, interval: float = 5.0) -> Path:
         """Its scores are never finite."""
         weights = -np.ones((LAYOUT.size, MAX_STAGES))
-        return self._write(name, linear_model(weights, logarithm=True))
+        return self._write("nan", linear_model(weights, logarithm=True), interval)
 
     def corrupt(self, name: str = "corrupt") -> Path:
         """One byte of its model was changed after signing."""

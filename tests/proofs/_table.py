@@ -67,6 +67,18 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "controller-faults",
+        "a controller killed, starved, flooded or misled leaves its cabinets safe and its audit whole",
+        ("tests.proofs.faults_controller",),
+        result=True,
+    ),
+    Proof(
+        "controller-soak",
+        "an hour of a busy controller at twenty times the speed: its memory stays flat",
+        ("tests.proofs.soak_controller",),
+        result=True,
+    ),
+    Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
         pytest_at_large("tests/signals", "tests/mmu"),

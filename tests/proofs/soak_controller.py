@@ -1,0 +1,127 @@
+"""Run a controller for an hour at twenty times the speed: `python -m tests.proofs.soak_controller`.
+
+A `stopline serve` process on a clock of rate 20 holds two virtual Modbus cabinets while states are watched,
+decisions are asked for, operators take over and hand back, vehicles ask for green, and policies come and go.
+Its resident memory is sampled; the claim is that a line through the samples, the beginning left out, does not
+rise by more than a megabyte an hour. Violations and the audit chain are judged as in the fault table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stopline_signals.detectors import DetectorReading
+from tests.controller.bench import ServeProcess
+from tests.proofs._result import Stopwatch, write_result
+from tests.proofs.controller_rig import Outcome, Rig, rss_mib
+from tests.proofs.soak_clients import CLIENTS, Client
+
+COMMAND = "python -m tests.proofs.soak_controller"
+RATE = 20.0
+LIMIT_S = 10.0
+"""Of the heartbeat, on the cabinets' clock: half a real second."""
+SETTLING = 0.25
+"""Share of the run at its beginning that does not count: caches and pools fill."""
+MOST_MIB_PER_HOUR = 1.0
+SAMPLES = 720
+"""Over the whole run."""
+
+
+JUDGED = ("violations", "plans_accepted", "audit_records", "chain_intact", "records_lost")
+
+
+def soak(folder: Path, seconds: float) -> dict[str, Any]:
+    """Run for so many real seconds; returns the figures."""
+    with Rig(folder, LIMIT_S, RATE) as rig:
+        site = rig.site(controller=f"clock_rate = {RATE}", extra="[limits]\ncalls_per_s = 1000")
+        with ServeProcess(site) as server:
+            rig.until_remote("remote control")
+            stop = threading.Event()
+            clients = [Client(name, work, server, rig, stop) for name, work in CLIENTS.items()]
+            samples = _sample(server, rig, seconds)
+            stop.set()
+            done = {client.name: client.ended() for client in clients}
+        judged = rig.judged(Outcome("under control"))
+    times, memory = np.array(samples).T
+    late = times >= SETTLING * seconds
+    slope = float(np.polyfit(times[late], memory[late], 1)[0]) * 3600
+    return {
+        "clock_rate": RATE,
+        "real_seconds": round(seconds),
+        "clock_hours": round(seconds * RATE / 3600, 2),
+        "mib_per_hour": round(slope, 2),
+        "mib_first": round(float(memory[late][0]), 1),
+        "mib_last": round(float(memory[-1]), 1),
+        "mib_most": round(float(memory.max()), 1),
+        **{name: judged[name] for name in JUDGED},
+        "done": done,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Soak; 0 when memory is flat and nothing else was wrong."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0, help="real minutes")
+    parser.add_argument("--out", type=Path, help="where the figures go (JSON)")
+    options = parser.parse_args(arguments)
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = soak(Path(folder), options.minutes * 60)
+    for name, value in figures.items():
+        print(f"{name:16} {value}")
+    problems = verdict(figures)
+    print("BROKEN: " + "; ".join(problems) if problems else "flat")
+    if options.out and not problems:
+        write_result(options.out, COMMAND, watch, figures)
+    return 1 if problems else 0
+
+
+def verdict(figures: dict[str, Any], most: float = MOST_MIB_PER_HOUR) -> list[str]:
+    """What does not hold."""
+    found = []
+    if figures["mib_per_hour"] > most:
+        found.append(f"memory rises by {figures['mib_per_hour']} MiB an hour")
+    if figures["violations"] or figures["records_lost"] or not figures["chain_intact"]:
+        found.append("violations, or an audit that is not whole")
+    if idle := [name for name, count in figures["done"].items() if not count]:
+        found.append(f"did nothing: {', '.join(idle)}")
+    return found
+
+
+def _sample(server: ServeProcess, rig: Rig, seconds: float) -> list[tuple[float, float]]:
+    """Memory over time, with traffic that changes meanwhile."""
+    dice, began = random.Random(6), time.monotonic()
+    samples: list[tuple[float, float]] = []
+    while (elapsed := time.monotonic() - began) < seconds:
+        if elapsed >= len(samples) * seconds / SAMPLES:
+            samples.append((elapsed, rss_mib(server.process.pid)))
+        for cabinet in rig.bench.cabinets.values():
+            readings = [_reading(dice) for _ in cabinet.plan.detectors]
+            rig.bench.do(_setting(cabinet.set_readings, readings))
+        time.sleep(0.1)
+    return samples
+
+
+def _setting(
+    setter: Callable[[Sequence[DetectorReading]], None], readings: list[DetectorReading]
+) -> Callable[[], object]:
+    return lambda: setter(readings)
+
+
+def _reading(dice: random.Random) -> DetectorReading:
+    vehicles = dice.choice((0, 0, 1, 2, 4))
+    return DetectorReading(vehicles, dice.randint(0, vehicles))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
