@@ -26,6 +26,7 @@ COMMANDS: tuple[Row, ...] = (
     Row(
         "train", "stopline_cli.train", "Train the shared policy on generated networks; resumes after a stop."
     ),
+    Row("finetune", "stopline_cli.finetune", "Train a policy further on one network of yours."),
     Row("export", "stopline_cli.export", "Turn a training run into a signed bundle."),
     Row("evaluate", "stopline_cli.evaluate", "Compare controllers on the same traffic, seed by seed."),
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
@@ -42,7 +43,10 @@ COMMANDS: tuple[Row, ...] = (
     Row("certs dev", "stopline_cli.certs_dev", "Make a local authority and certificates by role."),
     Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
     Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
+    Row("network import", "stopline_cli.network_import", "Make a scenario of an OpenStreetMap file."),
+    Row("network film", "stopline_cli.network_film", "Draw a scenario running, as GIF or PNG."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
+    Row("hil conformance", "stopline_cli.hil_conformance", "Judge a cabinet by its address."),
     Row("hil run", "stopline_cli.hil_run", "Let faults loose between controller and cabinets, and judge."),
 )
 
@@ -53,7 +57,7 @@ GROUPS = {
     "events": "The high-resolution event log of a controller.",
     "hil": "Hardware in the loop: virtual cabinets, faults, conformance.",
     "policy": "The policies of a running controller: load, try in shadow, put in charge, take back.",
-    "network": "Road networks: see the signal plans read from them.",
+    "network": "Road networks: their signal plans, their import, their picture.",
 }
 
 

@@ -47,7 +47,7 @@ def command(
 
     chosen = load_config(config, seed=seed, decisions=decisions, workers=workers)
     began = time.monotonic()
-    with _display() as report:
+    with display() as report:
         best = train(chosen, out, resume=resume, report=report)
     found = Journal(out).read("best.json")
     row: dict[str, object] = {
@@ -67,7 +67,7 @@ def _mean(delays: list[float]) -> float | None:
 
 
 @contextlib.contextmanager
-def _display() -> Generator[Callable[[Progress], None]]:
+def display() -> Generator[Callable[[Progress], None]]:
     """A bar on stderr with the time left."""
     import rich.progress
     from rich.console import Console

@@ -41,6 +41,9 @@ class TrainConfig:
     """This project's own scenarios to mix in, by name; each must have exactly `slots` signals."""
     own_share: float = 0.0
     """Share of episodes in one of them, in a time window drawn from the seed."""
+    scenario: str = ""
+    """Train on this scenario alone, by name or TOML file, in windows of an episode's length; `slots` must be
+    its number of signals. Empty: generated networks."""
     max_groups: int = 20
     max_stages: int = 8
 
@@ -70,6 +73,10 @@ class TrainConfig:
     """0: nothing is compared, the newest network counts as the best."""
     validation_every: int = 250_000
     """Decisions between two validations; the best validated network is the one exported."""
+    patience: int = 0
+    """Stop after this many validations in a row without a better one; 0: never."""
+    minutes: float = 0.0
+    """Stop learning after this much wall time, earlier parts of the run included; 0: never."""
     checkpoint_every: int = 50_000
     threads: int = 1
 

@@ -69,6 +69,13 @@ class Journal:
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return found
 
+    def validated(self) -> list[float]:
+        """The scores of all validations so far (geometric mean delay, s), oldest first."""
+        path = self.folder / "curve.csv"
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [float(row["validation_score"]) for row in rows if row["validation_score"]]
+
     def point(self, row: Mapping[str, object]) -> None:
         """Append a point to ``curve.csv``."""
         path = self.folder / "curve.csv"

@@ -47,7 +47,7 @@ class Keeper(BaseCallback):
         self._best = float(state.get("best_score", math.inf))
         self._wall = float(state.get("wall_s", 0.0))
         self._average = Average(config.averaging, journal.average)
-        self._next_validation = self._next_checkpoint = self._rollouts = 0
+        self._next_validation = self._next_checkpoint = self._rollouts = self._in_vain = 0
         self._began = time.monotonic()
 
     @property
@@ -61,8 +61,15 @@ class Keeper(BaseCallback):
         self._save(learner)
         self._tell(learner)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the run's own limits say stop: no progress for long, or no time left."""
+        config = self._config
+        late = config.minutes > 0 and self.wall_s >= 60 * config.minutes
+        return late or (config.patience > 0 and self._in_vain >= config.patience)
+
     def _on_step(self) -> bool:
-        return True
+        return not self.exhausted
 
     def _on_training_start(self) -> None:
         done = decisions_of(self._learner)
@@ -106,8 +113,9 @@ class Keeper(BaseCallback):
             return
         found = validate(TorchPolicy(actor, self._config.decision_interval), self._networks)
         self._point(learner, {"validation_s": found.mean_s, "validation_score": found.score})
+        self._in_vain += 1
         if found.score < self._best:
-            self._best = found.score
+            self._best, self._in_vain = found.score, 0
             self._keep(actor, decisions_of(learner), found)
 
     def _keep(self, actor: StageScorer, decisions: int, found: Validation) -> None:

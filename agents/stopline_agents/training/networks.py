@@ -32,6 +32,8 @@ class GeneratedNetworks:
 
     def __call__(self, seed: int) -> Scenario:
         """The network for an episode."""
+        if self.config.scenario:
+            return a_window(load_scenario(self.config.scenario), seed, self.config)
         if random.Random(f"own {seed}").random() < self.config.own_share:
             return own_network(seed, self.config)
         number = seed % self.config.networks
@@ -61,8 +63,12 @@ class GeneratedNetworks:
 
 def own_network(seed: int, config: TrainConfig) -> Scenario:
     """One of the project's own scenarios, over a window of an episode's length drawn from the seed."""
+    return a_window(load_scenario(random.Random(f"which {seed}").choice(config.own)), seed, config)
+
+
+def a_window(scenario: Scenario, seed: int, config: TrainConfig) -> Scenario:
+    """A part of a scenario, an episode long, that begins where the seed says."""
     chance = random.Random(f"window {seed}")
-    scenario = load_scenario(chance.choice(config.own))
     begin = chance.randint(scenario.begin, max(scenario.begin, scenario.end - config.episode_s))
     return scenario.between(begin, min(begin + config.episode_s, scenario.end))
 
@@ -99,7 +105,12 @@ def fits(scenario: Scenario, config: TrainConfig) -> bool:
 
 
 def validation_networks(config: TrainConfig, folder: Path) -> list[Scenario]:
-    """The networks on which checkpoints are compared: the same for every training seed."""
+    """The networks on which checkpoints are compared: the same for every training seed.
+
+    A run on one scenario is compared on the whole of it, with traffic seeds of its own.
+    """
+    if config.scenario:
+        return [load_scenario(config.scenario)] * config.validation_networks
     found: list[Scenario] = []
     seed = VALIDATION_SEED
     while len(found) < config.validation_networks:

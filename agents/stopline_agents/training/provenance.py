@@ -56,10 +56,17 @@ def provenance(journal: Journal, command: str) -> dict[str, Any]:
         "imitation": journal.read("imitation.json"),
         "best": journal.read("best.json"),
         "wall_s": _wall_s(journal),
-        "networks": "generated from seeds by stopline_envs.generate; no public map was used",
+        "networks": _networks(journal.read("config.json")),
         "python": platform.python_version(),
         "packages": {package: _version(package) for package in PACKAGES},
     }
+
+
+def _networks(config: dict[str, Any]) -> str:
+    if config.get("scenario"):
+        return f"trained further on {config['scenario']} from {config['start']}: not unseen by this policy"
+    own = f", and this project's own {', '.join(config['own'])}" if config.get("own_share") else ""
+    return f"generated from seeds by stopline_envs.generate{own}; no public map was used"
 
 
 def _wall_s(journal: Journal) -> float:

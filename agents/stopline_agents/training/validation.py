@@ -11,6 +11,7 @@ from stopline_envs.scenario import Scenario
 from stopline_policy.seam import Policy
 
 SEED = 42
+"""Traffic seed of the first network; each further one has the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +33,5 @@ class Validation:
 
 def validate(policy: Policy, networks: Sequence[Scenario]) -> Validation:
     """Run the policy once on each network, the same traffic every time."""
-    return Validation(tuple(run_policy(network, policy, SEED).metrics.delay_s for network in networks))
+    runs = (run_policy(network, policy, SEED + number) for number, network in enumerate(networks))
+    return Validation(tuple(run.metrics.delay_s for run in runs))

@@ -1,0 +1,90 @@
+"""Training on from a shipped or own policy on one network: the settings that suit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stopline_agents.training.config import TrainConfig
+from stopline_agents.training.journal import Journal
+from stopline_agents.training.start import SHIPPED_NAME
+from stopline_envs.network import plans_of
+from stopline_envs.scenario import Scenario, load_scenario
+from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_signals.errors import PolicyError
+
+ROLLOUT = 6144
+"""Decisions between two updates, about."""
+MOST_WORKERS = 6
+SHORTEST, LONGEST = 64, 768
+"""Bounds of the decisions that one signal takes between two updates."""
+UNLIMITED = 50_000_000
+
+
+def finetune_config(
+    scenario: str, *, start: str = SHIPPED_NAME, minutes: float = 15.0, patience: int = 8, seed: int = 1
+) -> TrainConfig:
+    """A run that trains ``start`` further on one scenario.
+
+    Args:
+        scenario: Name or TOML file.
+        start: ``bundle`` (the shipped one), a bundle's path or a run's folder.
+        minutes: Wall time of learning, at most.
+        patience: Validations without a better one after which it stops.
+        seed: Of the run.
+
+    Raises:
+        PolicyError: The scenario has no signals.
+    """
+    found = load_scenario(scenario)
+    plans = list(plans_of(found).plans.values())
+    if not plans:
+        raise PolicyError(f"scenario {scenario}: its network has no signals to train on")
+    workers = max(1, min(MOST_WORKERS, 32 // len(plans)))
+    steps = max(SHORTEST, min(LONGEST, ROLLOUT // (workers * len(plans))))
+    return TrainConfig(
+        seed=seed,
+        scenario=scenario,
+        start=start,
+        minutes=minutes,
+        patience=patience,
+        decisions=UNLIMITED,
+        decision_interval=interval_of(start),
+        workers=workers,
+        slots=len(plans),
+        episode_s=min(1800, found.duration),
+        max_groups=max(len(plan.groups) for plan in plans),
+        max_stages=max(len(plan.stages) for plan in plans),
+        imitation_runs=1,
+        n_steps=steps,
+        batch_size=max(64, workers * len(plans) * steps // 4),
+        epochs=3,
+        learning_rate=3e-4,
+        gamma=0.99,
+        gae_lambda=0.97,
+        critic_warmup=10,
+        validation_networks=2,
+        validation_every=12 * ROLLOUT,
+        checkpoint_every=8 * ROLLOUT,
+    )
+
+
+def interval_of(start: str) -> int:
+    """Seconds between the decisions of a bundle or run, which training further must keep."""
+    path = SHIPPED if start == SHIPPED_NAME else Path(start)
+    if Journal.best_of(path).is_file():
+        return int(Journal(path).read("config.json")["decision_interval"])
+    return max(1, round(read_bundle(path).manifest.decision_interval))
+
+
+def write_scenario(net: Path, routes: list[Path], begin: int, end: int, path: Path) -> Scenario:
+    """A scenario file for a user's network, so that the run's folder says what it was trained on."""
+    rows = [
+        f'name = "{net.name.removesuffix(".net.xml")}"',
+        f'net = "{net.absolute()}"',
+        f"routes = [{', '.join(chr(34) + str(route.absolute()) + chr(34) for route in routes)}]",
+        f"begin = {begin}",
+        f"end = {end}",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return load_scenario(path)

@@ -1,0 +1,165 @@
+"""Make the policy table: all controllers on RESCO's eight maps, then what bad sensors and other demand do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks._policies.runs import CHANGES, Kept, Task, describe, run_all
+from benchmarks._policies.table import CONTROLLERS, POLICY, Runs, bar, cell, verdict
+from stopline_agents.statistics import estimate
+from stopline_policy.bundle import SHIPPED, read_bundle
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "policies.json"
+MAPS = (
+    "cologne1",
+    "cologne3",
+    "cologne8",
+    "ingolstadt1",
+    "ingolstadt7",
+    "ingolstadt21",
+    "grid4x4",
+    "arterial4x4",
+)
+HARD = ("cologne8", "ingolstadt7")
+"""Maps on which sensors fail and demand changes."""
+HARD_CONTROLLERS = ("actuated", "greedy", "rate-index", POLICY)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the table, print it and write the result file."""
+    options = _options(arguments)
+    seeds = range(1, options.seeds + 1)
+    kept = Kept(options.work / "runs.jsonl")
+    changes = [change for change in CHANGES if change] if not options.no_sweep else []
+    tasks = [Task(name, who, seed) for name in options.maps for who in CONTROLLERS for seed in seeds]
+    hard = [name for name in HARD if name in options.maps]
+    tasks += [
+        Task(name, who, seed, change)
+        for change in changes
+        for name in hard
+        for who in HARD_CONTROLLERS
+        for seed in seeds
+    ]
+    began = time.monotonic()
+    run_all(tasks, kept, options.jobs, _tell(began))
+    result = {
+        "command": "make bench-policies",
+        "commit": _commit(),
+        "bundle": read_bundle(SHIPPED).manifest.name,
+        "seeds": list(seeds),
+        "timing": "the rule book's; every rule decides as often as suits it best on generated networks",
+        **_maps(kept.found, options.maps, seeds),
+        "sweep": _sweep(kept.found, hard, changes, seeds),
+    }
+    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    show(result)
+    return 0
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table of a result."""
+    console = Console(width=200)
+    maps: dict[str, Any] = result["maps"]
+    table = Table(title="mean exact delay, s per vehicle (95 % interval over seeds)")
+    table.add_column("controller")
+    for name in maps:
+        table.add_column(name, justify="right")
+    for who in CONTROLLERS:
+        table.add_row(who, *(_cell(row[who]["delay_s"]) for row in maps.values()))
+    verdicts: list[dict[str, Any]] = list(result["verdicts"].values())
+    table.add_row("best rule", *(str(judged["best_rule"]) for judged in verdicts))
+    table.add_row("policy less best rule", *(_difference(judged) for judged in verdicts))
+    table.add_row("policy below greedy", *(f"{100 * judged['below_greedy']:.0f} %" for judged in verdicts))
+    console.print(table)
+    console.print(result["bar"])
+
+
+def _difference(judged: dict[str, Any]) -> str:
+    low, high = judged["against_best_ci95"]
+    return f"{judged['against_best_s']:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _cell(delay: dict[str, Any]) -> str:
+    low, high = delay["ci95"]
+    return f"{delay['mean']:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _maps(runs: Runs, maps: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    verdicts = {name: verdict(runs, name, seeds) for name in maps}
+    return {
+        "maps": {name: {who: cell(runs, name, who, seeds) for who in CONTROLLERS} for name in maps},
+        "verdicts": {
+            name: {
+                "best_rule": found.best_rule,
+                "against_best_s": found.against_best.mean,
+                "against_best_ci95": [found.against_best.low, found.against_best.high],
+                "not_worse": found.not_worse,
+                "below_greedy": found.below_greedy,
+                "served": found.served,
+            }
+            for name, found in verdicts.items()
+        },
+        "bar": bar(verdicts),
+    }
+
+
+def _sweep(runs: Runs, maps: Sequence[str], changes: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+    return {
+        change: {
+            "conditions": describe(change),
+            "maps": {
+                name: {
+                    who: estimate(
+                        [runs[Task(name, who, seed, change).key]["delay_s"] for seed in seeds]
+                    ).to_table()
+                    for who in HARD_CONTROLLERS
+                }
+                for name in maps
+            },
+        }
+        for change in changes
+    }
+
+
+def _tell(began: float) -> Any:
+    def tell(done: int, total: int) -> None:
+        left = (time.monotonic() - began) / max(done, 1) * (total - done) / 60
+        print(f"\r{done} of {total} runs, about {left:.0f} min left ", end="", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks._policies", description=__doc__)
+    parser.add_argument(
+        "--maps", type=lambda text: text.split(","), default=list(MAPS), help="comma separated"
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="paired seeds per cell")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulations at once")
+    parser.add_argument("--no-sweep", action="store_true", help="leave out faults, demand and RESCO's rules")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "bench-policies", help="kept runs")
+    parser.add_argument("--json", type=Path, default=RESULT, help="result file")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

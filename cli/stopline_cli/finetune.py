@@ -1,0 +1,68 @@
+"""`stopline finetune`: the shipped policy, trained further on one network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stopline_cli.output import JsonOption, print_json, print_table
+from stopline_cli.train import display
+
+
+def command(
+    scenario: Annotated[
+        str | None,
+        typer.Option(help="A built-in scenario, or a scenario TOML file.", show_default=False),
+    ] = None,
+    net: Annotated[Path | None, typer.Option(help="Your own SUMO network, in place of a scenario.")] = None,
+    routes: Annotated[str | None, typer.Option(help="With --net: route files, comma separated.")] = None,
+    begin: Annotated[int, typer.Option(min=0, help="With --net: start, s.")] = 0,
+    end: Annotated[int, typer.Option(min=1, help="With --net: end, s.")] = 3600,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/finetune"),
+    start: Annotated[
+        str, typer.Option(help="What to train further: bundle (the shipped one), a bundle, a run's folder.")
+    ] = "bundle",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Wall time of learning, at most.")] = 15.0,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Validations without a better one before it stops.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Training seed.")] = 1,
+    resume: Annotated[bool, typer.Option(help="Go on from the folder's last checkpoint.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a policy further on one network; the best validated network is kept in `best.pt`.
+
+    It never gets worse than what it started from on the validation traffic: the start is validated first.
+    Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
+    goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
+
+    Example: `stopline finetune --net my.net.xml --routes my.rou.xml --minutes 15 --out runs/mine`
+    """
+    from stopline_agents.training.finetune import finetune_config, write_scenario
+    from stopline_agents.training.journal import Journal
+    from stopline_agents.training.train import train
+
+    if (scenario is None) == (net is None):
+        raise typer.BadParameter("give either --scenario NAME or --net FILE with --routes")
+    if net is not None:
+        if not routes:
+            raise typer.BadParameter("--net needs --routes FILE[,FILE...]")
+        files = [Path(part.strip()) for part in routes.split(",") if part.strip()]
+        scenario = str(out / "scenario.toml")
+        write_scenario(net, files, begin, end, Path(scenario))
+    config = finetune_config(str(scenario), start=start, minutes=minutes, patience=patience, seed=seed)
+    with display() as report:
+        best = train(config, out, resume=resume, report=report)
+    points = Journal(out).validated()
+    row: dict[str, object] = {
+        "network": str(best),
+        "delay_before_s": points[0],
+        "delay_after_s": min(points),
+        "change_percent": 100 * (min(points) / points[0] - 1),
+    }
+    if as_json:
+        print_json(row)
+    else:
+        print_table([row], title=f"Trained further on {scenario} (validation traffic)")

@@ -1,0 +1,85 @@
+"""Training the shipped policy further on one network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stopline_agents.network import StageScorer
+from stopline_agents.training.averaging import weights_of
+from stopline_agents.training.config import TrainConfig
+from stopline_agents.training.finetune import finetune_config, interval_of, write_scenario
+from stopline_agents.training.journal import Journal
+from stopline_agents.training.networks import GeneratedNetworks, validation_networks
+from stopline_agents.training.provenance import provenance
+from stopline_agents.training.train import train
+from stopline_envs.scenario import load_scenario
+from stopline_signals.errors import BundleError
+from stopline_signals.observation import ObservationLayout
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> str:
+    """The folder of an earlier run."""
+    journal = Journal(tmp_path / "earlier")
+    journal.write("config.json", TrainConfig(decision_interval=3).to_table())
+    journal.replace(journal.best.name, weights_of(StageScorer(ObservationLayout(20, 8))))
+    return str(journal.folder)
+
+
+def test_settings_fit_the_network(earlier: str) -> None:
+    one, many = finetune_config("single"), finetune_config("arterial")
+    assert (one.slots, many.slots) == (1, 9)
+    assert one.workers * one.slots * one.n_steps <= 2 * many.workers * many.slots * many.n_steps
+    assert one.decision_interval == many.decision_interval == interval_of("bundle")
+    assert finetune_config("single", start=earlier).decision_interval == 3
+    with pytest.raises(BundleError):
+        finetune_config("single", start="no/such/bundle")
+
+
+def test_episodes_are_windows_of_the_scenario_and_validation_is_all_of_it() -> None:
+    config = replace(finetune_config("single"), episode_s=600)
+    windows = [GeneratedNetworks(config, Path("unused"))(seed) for seed in range(20)]
+    whole = load_scenario("single")
+    assert {window.duration for window in windows} == {600}
+    assert len({window.begin for window in windows}) > 5
+    assert validation_networks(config, Path("unused")) == [whole, whole]
+
+
+def test_a_run_starts_from_a_policy_keeps_the_best_and_says_so(tmp_path: Path, earlier: str) -> None:
+    single = load_scenario("single")
+    write_scenario(single.net, list(single.routes), 0, 240, tmp_path / "mine.toml")
+    config = replace(
+        finetune_config(str(tmp_path / "mine.toml"), start=earlier, patience=1),
+        workers=1,
+        n_steps=64,
+        episode_s=120,
+        critic_warmup=0,
+        validation_every=64,
+        validation_networks=1,
+        decisions=2_000,
+    )
+    train(config, tmp_path / "run")
+    journal = Journal(tmp_path / "run")
+    points = journal.validated()
+    assert len(points) >= 2
+    assert journal.read("best.json")["score"] == pytest.approx(min(points)), "never worse than the start"
+    assert "not unseen" in provenance(journal, "")["networks"]
+
+
+def test_time_ends_a_run(tmp_path: Path, earlier: str) -> None:
+    config = replace(
+        finetune_config("single", start=earlier),
+        minutes=0.001,
+        workers=1,
+        n_steps=64,
+        episode_s=120,
+        validation_networks=0,
+        teacher="",
+    )
+    train(config, tmp_path / "run")
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert state["decisions"] < 64
