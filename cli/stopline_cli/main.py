@@ -30,6 +30,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("export", "stopline_cli.export", "Turn a training run into a signed bundle."),
     Row("evaluate", "stopline_cli.evaluate", "Compare controllers on the same traffic, seed by seed."),
     Row("bundle verify", "stopline_cli.bundle", "Check that the kerb would run a policy bundle."),
+    Row("bundle card", "stopline_cli.bundle_card", "Render what a bundle says about itself as a page."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
     Row("policy list", "stopline_cli.policy_list", "Show a controller's policies and what they did."),

@@ -1,0 +1,43 @@
+"""The model card says what the signed manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_policy.card import card
+
+TRAINING = {
+    "command": "stopline train --config c.toml --out run",
+    "config": {"seed": 4, "fullness": [0.3, 0.9], "reward": "delay", "scenario": "mine"},
+    "best": {"decisions": 12345, "score": 43.21},
+    "wall_s": 600.0,
+}
+EVALUATION = {
+    "cologne8": {
+        "seeds": 5,
+        "controllers": {
+            "greedy": {"delay_s": 21.2, "ci95": [21.0, 21.4]},
+            "bundle": {"delay_s": 18.2, "ci95": [17.9, 18.4]},
+        },
+    },
+    "odd": {"seeds": 2, "controllers": {"greedy": {"delay_s": 9.0, "ci95": [8.0, 10.0]}}},
+}
+
+
+def test_the_card_states_needs_training_figures_and_limits() -> None:
+    shipped = read_bundle(SHIPPED)
+    stated = replace(shipped, manifest=replace(shipped.manifest, training=TRAINING, evaluation=EVALUATION))
+    text = card(stated)
+    assert shipped.sha256 in text and shipped.signed_by in text
+    assert "far zone, 50 to 120 m" in text and "button" in text
+    assert "12345" in text and "43.2" in text and "10 min" in text
+    assert "| cologne8 | 5 | 21.2 (21.0 to 21.4) | 18.2 (17.9 to 18.4) |" in text
+    assert "| odd | 2 | 9.0 (8.0 to 10.0) |  |" in text
+    assert "0.3 to 0.9" in text and "Trained further on mine" in text
+
+
+def test_a_bundle_without_figures_says_so() -> None:
+    shipped = read_bundle(SHIPPED)
+    bare = replace(shipped, manifest=replace(shipped.manifest, training={}, evaluation={}))
+    assert "None stated" in card(bare)
