@@ -63,7 +63,7 @@ def computed(log: HiResLog, root: Path, tmp_path_factory: pytest.TempPathFactory
         rows.writerow(("DeviceId", "Phase", "Parameter", "Function"))
         for kind, function in ((DetectorKind.NEAR_ZONE, "Presence"), (DetectorKind.FAR_ZONE, "Advance")):
             rows.writerows((1, phase, number, function) for number, phase in zones(kind).items())
-    command = [measures, root / "tests/hil/foreign_measures.py", "events.csv", "detectors.csv"]
+    command = [str(measures), str(root / "tests/hil/foreign_measures.py"), "events.csv", "detectors.csv"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -22,8 +22,11 @@ from stopline_signals.errors import CabinetError
 
 REFRESHES = 4
 """Times the cabinet is told the same within its backup time; two lost messages in a row do no harm."""
-WRONG_LOOKS = 2
-"""Looks in a row that show other masks than were sent until another system is suspected."""
+SUSPICION = 4
+"""At which another system is suspected: a look that shows other masks adds 2, one that shows ours takes 1.
+
+Two wrong looks in a row are enough, and so are three of five: what is sent again hides the other's writes.
+"""
 PROOFS = 2
 """Times a plan is written until what is read back must be it."""
 
@@ -67,7 +70,7 @@ class Keeper:
         for _ in range(PROOFS):
             sends += await self.send(desired)
             if await self.is_kept():
-                self._wrong = 0
+                self._trust()
                 return sends
         raise CabinetError(f"{where}: takes its masks and shows others; does another system write to it?")
 
@@ -90,16 +93,19 @@ class Keeper:
         if self.sent == NOTHING_DESIRED:
             return ""
         if (unit.pattern, unit.masks) == (self.sent.pattern, self.sent.masks):
-            self._wrong = 0
+            self._trust()
             return ""
         if unit.control == ControlStatus.BACKUP and unit.masks == Masks():
             return "it went to its backup mode"
         if unit.pattern == self.sent.pattern and keeps(unit.masks, self.sent.masks):
-            self._wrong = 0
+            self._trust()
             return ""
-        self._wrong += 1
+        self._wrong += 2
         self._fed = float("-inf")
-        return "another system writes to it" if self._wrong >= WRONG_LOOKS else ""
+        return "another system writes to it" if self._wrong >= SUSPICION else ""
+
+    def _trust(self) -> None:
+        self._wrong = max(0, self._wrong - 1)
 
     async def take_back(self) -> None:
         """Set to zero what still is as it was sent; what another system changed is that system's."""

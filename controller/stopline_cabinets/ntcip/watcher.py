@@ -14,6 +14,8 @@ from stopline_cabinets.snmp.peer import Peer
 
 UNIT_S = 1.0
 """Seconds between two looks at the unit's own state and the masks read back."""
+EARLY = 0.25
+"""Share of a period by which a look may come early: a loop of just that period must not miss every other."""
 RESTARTED_S = 2.0
 """Real seconds its up-time may lie behind what was expected before that is a restart, not a slow answer."""
 WRAP = 1 << 32
@@ -143,10 +145,10 @@ class Watcher:
             self._volumes = self._board.read_volumes(values)
 
     def _is_due(self, what: str, period: float) -> bool:
-        host = asyncio.get_running_loop().time()
-        if host < self._due.get(what, 0.0):
+        host, wait = asyncio.get_running_loop().time(), period / self._clock.rate
+        if host < self._due.get(what, 0.0) - EARLY * wait:
             return False
-        self._due[what] = host + period / self._clock.rate
+        self._due[what] = host + wait
         return True
 
 
