@@ -138,6 +138,7 @@ async def _drain(controller: Controller, server: Server, thread: ControlThread) 
     """Say that we go, hand every cabinet back, and only then shut the door."""
     log.info("draining")
     await server.drain()
+    await asyncio.sleep(controller.site.tables.controller.drain_s)
     thread.stop()
     # What ended control by itself is reported by who supervises it.
     with contextlib.suppress(Exception):

@@ -51,6 +51,8 @@ class ControllerTable(Table):
     tls: TlsTable | None = None
     clock_rate: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Speed of the clock; over 1 only with every address on loopback."""
+    drain_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Real seconds between reporting unhealthy and handing back, for clients that look at health."""
     state_dir: Path = Path("state")
     """Directory of the audit log and status files, relative to the site file."""
 
