@@ -22,6 +22,8 @@ from stopline_hil.example import crossroads
 from stopline_hil.modbus_plc import PlcCabinet
 
 ROOT = Path(__file__).resolve().parents[2]
+START_S = 45
+"""Long enough for a machine that does ten other things."""
 FOLDERS = ("signals", "proto", "envs", "agents", "controller", "hil", "cli")
 
 
@@ -104,7 +106,7 @@ class ServeProcess:
 
     def __enter__(self) -> ServeProcess:
         serving = self.state / "serving.json"
-        until(lambda: self._mine(serving), 15, f"serving; log: {self.log.read_text()}")
+        until(lambda: self._mine(serving), START_S, f"serving; log: {self.log.read_text()}")
         self.address = json.loads(serving.read_text())["address"]
         return self
 

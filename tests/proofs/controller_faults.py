@@ -32,7 +32,7 @@ from stopline_controller.audit_chain import Filter, read_records
 from stopline_controller.dev_ca import Authority
 from stopline_controller.identity import Role
 from tests.controller.bench import ServeProcess, until
-from tests.controller.test_serve_tls import TLS, channel, listed, refusal, write_server
+from tests.controller.test_serve_tls import TLS, channel, listed, write_server
 from tests.proofs.controller_rig import (
     INTERVAL_S,
     LOADED_S,
@@ -174,26 +174,24 @@ def expired_certificate(rig: Rig, seconds: float) -> Outcome:
     authority = Authority.create("centre")
     site = rig.site(controller=TLS)
     site.write_text(site.read_text().replace("insecure = true\n", ""))
-    write_server(site.parent, authority, datetime.timedelta(seconds=seconds))
-    (site.parent / "ca.pem").write_bytes(authority.pair.certificate)
     hour = datetime.timedelta(hours=1)
+    write_server(site.parent, authority, hour)
+    (site.parent / "ca.pem").write_bytes(authority.pair.certificate)
     kim = authority.client("kim", Role.OPERATOR, hour)
     with ServeProcess(site) as server:
-        rig.until_remote("remote control")
-        with channel(server.address, authority, kim) as own:
-            assert listed(own) == 2
-        time.sleep(seconds)
-        with channel(server.address, authority, kim) as late:
-            assert refusal(late) is grpc.StatusCode.UNAVAILABLE
-        plans = rig.keeps_control(2.0)
-        write_server(site.parent, authority, 24 * 90 * hour)
-        renewed = rig.now()
 
         def served() -> bool:
-            with channel(server.address, authority, kim) as again, contextlib.suppress(grpc.RpcError):
-                return listed(again) == 2
+            with channel(server.address, authority, kim) as own, contextlib.suppress(grpc.RpcError):
+                return listed(own) == 2
             return False
 
+        rig.until_remote("remote control")
+        until(served, LOADED_S, "served")
+        write_server(site.parent, authority, datetime.timedelta(seconds=1))
+        until(lambda: not served(), LOADED_S, "refused once the certificate is over")
+        plans = rig.keeps_control(seconds)
+        write_server(site.parent, authority, 24 * 90 * hour)
+        renewed = rig.now()
         until(served, LOADED_S, "served with the new certificate")
         recovered = rig.now() - renewed
     return Outcome("under control, new clients refused", 0.0, recovered, {"plans_meanwhile": plans})

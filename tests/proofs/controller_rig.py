@@ -92,8 +92,16 @@ class Rig:
         self.run(wire.open())
         return wire
 
-    def site(self, *, name: str = "site", controller: str = "", policy: str = "", extra: str = "") -> Path:
-        """A site file of its own folder, its state directory judged at the end."""
+    def site(
+        self,
+        *,
+        name: str = "site",
+        controller: str = "",
+        policy: str = "",
+        extra: str = "",
+        direct: bool = False,
+    ) -> Path:
+        """A site file of its own folder, judged at the end; `direct`: not over the wires."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         for path in self.folder.glob("*.bundle"):
@@ -101,9 +109,10 @@ class Rig:
                 (folder / path.name).symlink_to(path)
         (folder / "key.pub.pem").write_bytes((self.folder / "key.pub.pem").read_bytes())
         limit = f"heartbeat_limit_s = {self.limit_s}"
+        ends = self.bench.cabinets if direct else self.wires
         tables = {
-            junction: f'driver = "modbus"\naddress = "127.0.0.1:{wire.port}"\n{limit}'
-            for junction, wire in self.wires.items()
+            junction: f'driver = "modbus"\naddress = "127.0.0.1:{end.port}"\n{limit}'
+            for junction, end in ends.items()
         }
         table = policy_table("first.bundle", policy)
         self.states.append(folder / "state")

@@ -1,10 +1,12 @@
-"""What goes on at a controller during the soak: one function per kind of client, each in a thread."""
+"""What goes on at a controller during the soak: one function per kind of client."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import grpc
 
@@ -22,26 +24,37 @@ from stopline.v1 import (
 )
 from stopline_cli.policy_client import pieces, zipped
 from tests.controller.bench import ServeProcess
-from tests.proofs.controller_rig import INTERVAL_S, Rig
+from tests.proofs.controller_rig import Rig
 
-Work = Callable[[grpc.Channel, Rig, threading.Event], Iterator[object]]
-"""Does its work again and again, yielding after each piece; ends when the event is set."""
+
+class Place(NamedTuple):
+    """Where a client works, and the event that ends it."""
+
+    channel: grpc.Channel
+    rig: Rig
+    stop: threading.Event
+
+
+class Work(NamedTuple):
+    """One piece of work, done again and again with a pause of so many real seconds."""
+
+    pause: float
+    once: Callable[[Place, int], None]
 
 
 class Client:
-    """One client in its thread; it may not fail."""
+    """One client in its thread. It may be refused, on a machine that is busy; it may not fail."""
 
-    def __init__(self, name: str, work: Work, server: ServeProcess, rig: Rig, stop: threading.Event) -> None:
-        self.name = name
+    def __init__(self, work: Work, server: ServeProcess, rig: Rig, stop: threading.Event) -> None:
         self._work, self._server, self._rig, self._stop = work, server, rig, stop
         self._count = 0
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def ended(self) -> int:
         """Wait for its end; returns how often it did its work."""
-        self._thread.join(10)
+        self._thread.join(30)
         if self._failure is not None:
             raise self._failure
         return self._count
@@ -49,75 +62,65 @@ class Client:
     def _run(self) -> None:
         try:
             with self._server.channel() as channel:
-                for _ in self._work(channel, self._rig, self._stop):
-                    self._count += 1
-                    if self._stop.is_set():
-                        return
+                place = Place(channel, self._rig, self._stop)
+                while not self._stop.wait(self._work.pause):
+                    with _refusals_allowed():
+                        self._work.once(place, self._count)
+                        self._count += 1
         except BaseException as error:  # told by `ended`
             self._failure = error
 
 
-def watch(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
-    """Read every state."""
-    stream = junction_pb2_grpc.JunctionServiceStub(channel).WatchState(junction_pb2.WatchStateRequest())
-    yield from stream
+@contextlib.contextmanager
+def _refusals_allowed() -> Iterator[None]:
+    """A lease that ran out, a cabinet that missed a tick, local plans that are in charge for a moment."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+
+
+def watch(place: Place, turn: int) -> None:
+    """Read a hundred states of all junctions, and leave."""
+    stub = junction_pb2_grpc.JunctionServiceStub(place.channel)
+    stream = stub.WatchState(junction_pb2.WatchStateRequest())
+    for _ in range(100):
+        next(stream)
     stream.cancel()
 
 
-def come_and_go(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
-    """Open streams, read a little, and leave."""
-    stub = junction_pb2_grpc.JunctionServiceStub(channel)
-    while not stop.wait(0.5):
-        stream = stub.WatchState(junction_pb2.WatchStateRequest(junction_ids=["A"]))
-        next(stream)
-        stream.cancel()
-        yield None
-
-
-def decide(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
-    """Ask for decisions."""
-    stub = decision_pb2_grpc.DecisionServiceStub(channel)
-    readings = bytes([2, 1]) * len(rig.bench.cabinets["A"].plan.detectors)
+def decide(place: Place, turn: int) -> None:
+    """Ask for a decision."""
+    readings = bytes([2, 1]) * len(place.rig.bench.cabinets["A"].plan.detectors)
     request = decision_pb2.DecideRequest(junction_id="A", readings=readings)
-    while not stop.wait(0.05):
-        try:
-            yield stub.Decide(request)
-        except grpc.RpcError as error:
-            # The local plans may be in charge for a moment, or the cabinet missed a tick.
-            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
-                raise
+    decision_pb2_grpc.DecisionServiceStub(place.channel).Decide(request)
 
 
-def operate(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
-    """Take a junction over, hold it, let it go; sometimes let the lease run out instead."""
-    stub, turn = override_pb2_grpc.OverrideServiceStub(channel), 0
-    while not stop.wait(1.0):
-        turn += 1
-        lease = stub.AcquireLease(
-            override_pb2.AcquireLeaseRequest(junction_id="B", operator="kim", ttl_s=15, reason="soak")
-        ).lease
-        request = override_pb2.OverrideRequest(
-            lease_id=lease.lease_id,
-            fencing_token=lease.fencing_token,
-            idempotency_key=str(turn),
-            go_to_stage=override_pb2.GoToStage(stage=turn % 3),
+def operate(place: Place, turn: int) -> None:
+    """Take a junction over and let it go; sometimes let the lease run out instead."""
+    stub = override_pb2_grpc.OverrideServiceStub(place.channel)
+    lease = stub.AcquireLease(
+        override_pb2.AcquireLeaseRequest(junction_id="B", operator="kim", ttl_s=60, reason="soak")
+    ).lease
+    request = override_pb2.OverrideRequest(
+        lease_id=lease.lease_id,
+        fencing_token=lease.fencing_token,
+        idempotency_key=str(turn),
+        go_to_stage=override_pb2.GoToStage(stage=turn % 3),
+    )
+    stub.Override(request)
+    if turn % 5:
+        stub.ReleaseLease(
+            override_pb2.ReleaseLeaseRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
         )
-        stub.Override(request)
-        if turn % 5:
-            stub.ReleaseLease(
-                override_pb2.ReleaseLeaseRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
-            )
-        yield None
 
 
-def drive(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
-    """Ambulances that approach, pass, and are gone."""
-    stub, number = priority_pb2_grpc.PriorityServiceStub(channel), 0
-    while not stop.wait(2.0):
-        number += 1
-        for answer in stub.Report(_approach(f"ambulance {number}")):
-            del answer
-        yield None
+def drive(place: Place, turn: int) -> None:
+    """An ambulance that approaches, passes, and is gone."""
+    stub = priority_pb2_grpc.PriorityServiceStub(place.channel)
+    for answer in stub.Report(_approach(f"ambulance {turn}")):
+        del answer
 
 
 def _approach(vehicle: str) -> Iterator[priority_pb2.ReportRequest]:
@@ -133,29 +136,23 @@ def _approach(vehicle: str) -> Iterator[priority_pb2.ReportRequest]:
         time.sleep(0.1)
 
 
-def change_policies(channel: grpc.Channel, rig: Rig, stop: threading.Event) -> Iterator[object]:
+def change_policies(place: Place, turn: int) -> None:
     """Load, shadow, activate and roll back."""
-    stub = policy_pb2_grpc.PolicyServiceStub(channel)
-    bundle = zipped(rig.versions.greedy("twin", INTERVAL_S))
-    while not stop.wait(2.0):
-        sha = stub.LoadPolicy(pieces(bundle)).version.bundle_sha256
-        stub.ShadowPolicy(policy_pb2.ShadowPolicyRequest(bundle_sha256=sha, operator="kim"))
-        if stop.wait(4.0):
-            return
-        stub.ActivatePolicy(
-            policy_pb2.ActivatePolicyRequest(bundle_sha256=sha, operator="kim", reason="soak", again=True)
-        )
-        if stop.wait(4.0):
-            return
-        stub.RollBackPolicy(policy_pb2.RollBackPolicyRequest(operator="kim", reason="soak"))
-        yield None
+    stub = policy_pb2_grpc.PolicyServiceStub(place.channel)
+    sha = stub.LoadPolicy(pieces(zipped(place.rig.folder / "twin.bundle"))).version.bundle_sha256
+    stub.ShadowPolicy(policy_pb2.ShadowPolicyRequest(bundle_sha256=sha, operator="kim"))
+    place.stop.wait(1.0)
+    stub.ActivatePolicy(
+        policy_pb2.ActivatePolicyRequest(bundle_sha256=sha, operator="kim", reason="soak", again=True)
+    )
+    place.stop.wait(1.0)
+    stub.RollBackPolicy(policy_pb2.RollBackPolicyRequest(operator="kim", reason="soak"))
 
 
 CLIENTS: Mapping[str, Work] = {
-    "states watched": watch,
-    "streams opened": come_and_go,
-    "decisions asked": decide,
-    "take-overs": operate,
-    "ambulances": drive,
-    "policies changed": change_policies,
+    "hundreds of states read": Work(0.1, watch),
+    "decisions asked": Work(0.1, decide),
+    "take-overs": Work(1.0, operate),
+    "ambulances": Work(2.0, drive),
+    "policies changed": Work(2.0, change_policies),
 }

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from stopline_signals.detectors import DetectorReading
 from tests.controller.bench import ServeProcess
 from tests.proofs._result import Stopwatch, write_result
-from tests.proofs.controller_rig import Outcome, Rig, rss_mib
+from tests.proofs.controller_rig import INTERVAL_S, Outcome, Rig, rss_mib
 from tests.proofs.soak_clients import CLIENTS, Client
 
 COMMAND = "python -m tests.proofs.soak_controller"
@@ -43,14 +43,17 @@ JUDGED = ("violations", "plans_accepted", "audit_records", "chain_intact", "reco
 def soak(folder: Path, seconds: float) -> dict[str, Any]:
     """Run for so many real seconds; returns the figures."""
     with Rig(folder, LIMIT_S, RATE) as rig:
-        site = rig.site(controller=f"clock_rate = {RATE}", extra="[limits]\ncalls_per_s = 1000")
+        rig.versions.greedy("twin", INTERVAL_S)
+        site = rig.site(controller=f"clock_rate = {RATE}", extra="[limits]\ncalls_per_s = 1000", direct=True)
         with ServeProcess(site) as server:
             rig.until_remote("remote control")
             stop = threading.Event()
-            clients = [Client(name, work, server, rig, stop) for name, work in CLIENTS.items()]
-            samples = _sample(server, rig, seconds)
-            stop.set()
-            done = {client.name: client.ended() for client in clients}
+            clients = {name: Client(work, server, rig, stop) for name, work in CLIENTS.items()}
+            try:
+                samples = _sample(server, rig, seconds)
+            finally:
+                stop.set()
+            done = {name: client.ended() for name, client in clients.items()}
         judged = rig.judged(Outcome("under control"))
     times, memory = np.array(samples).T
     late = times >= SETTLING * seconds
@@ -107,15 +110,9 @@ def _sample(server: ServeProcess, rig: Rig, seconds: float) -> list[tuple[float,
             samples.append((elapsed, rss_mib(server.process.pid)))
         for cabinet in rig.bench.cabinets.values():
             readings = [_reading(dice) for _ in cabinet.plan.detectors]
-            rig.bench.do(_setting(cabinet.set_readings, readings))
-        time.sleep(0.1)
+            rig.bench._loop.call_soon_threadsafe(cabinet.set_readings, readings)
+        time.sleep(0.2)
     return samples
-
-
-def _setting(
-    setter: Callable[[Sequence[DetectorReading]], None], readings: list[DetectorReading]
-) -> Callable[[], object]:
-    return lambda: setter(readings)
 
 
 def _reading(dice: random.Random) -> DetectorReading:
