@@ -19,6 +19,7 @@ class Conditions:
         demand: factor on the number of vehicles.
         faults: what is wrong with the detectors; the monitor and the figures see the truth.
         timing: a benchmark's own signal times in place of the rule book's.
+        emissions: have SUMO account for CO2, which costs time; changes nothing on the street.
         interval_s: seconds between decisions for everybody; None leaves each controller its own.
     """
 
@@ -26,6 +27,7 @@ class Conditions:
     faults: SensorFaults | None = None
     timing: BenchmarkTiming | None = None
     interval_s: int | None = None
+    emissions: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.demand <= 10:
@@ -36,7 +38,8 @@ class Conditions:
     @property
     def options(self) -> tuple[str, ...]:
         """For SUMO."""
-        return () if self.demand == 1.0 else ("--scale", str(self.demand))
+        scaled = () if self.demand == 1.0 else ("--scale", str(self.demand))
+        return (*scaled, *(("--device.emissions.probability", "1") if self.emissions else ()))
 
     @property
     def benchmark_only(self) -> bool:
@@ -55,6 +58,7 @@ def conditions_of(
     noise: float = 0.0,
     latency: float = 0.0,
     resco_rules: bool = False,
+    emissions: bool = False,
 ) -> Conditions:
     """Conditions from plain numbers: shares of dead and stuck detectors, chance of miscounts, age in s.
 
@@ -67,4 +71,5 @@ def conditions_of(
         faults=None if faults == SensorFaults() else faults,
         timing=BenchmarkTiming() if resco_rules else None,
         interval_s=RESCO_INTERVAL_S if resco_rules else None,
+        emissions=emissions,
     )

@@ -18,7 +18,7 @@ from typing import Any
 from stopline_agents.conditions import AS_GIVEN, Conditions
 from stopline_agents.controllers import FIXED_AS_IS, WEBSTER, make_controller
 from stopline_agents.running import run_policy, run_program_as_is
-from stopline_agents.statistics import Estimate, estimate, paired_difference
+from stopline_agents.statistics import Estimate, estimate, paired_difference, sign_flip_p
 from stopline_envs.scenario import Scenario
 from stopline_envs.webster import retimed
 from stopline_signals.errors import PolicyError
@@ -27,7 +27,22 @@ Task = tuple[Scenario, str, int, Conditions]
 
 METRICS = ("delay_s", "wait_s", "travel_time_s", "speed_mps", "stops", "unserved", "violations")
 """The figures of the contract, in its order."""
-EXTRAS = ("vehicles", "finished", "longest_wait_s", "walkers", "walk_wait_s", "interventions", "decisions")
+EXTRAS = (
+    "vehicles",
+    "finished",
+    "longest_wait_s",
+    "longest_stop_s",
+    "worst_approach_s",
+    "walkers",
+    "walk_wait_s",
+    "buses",
+    "bus_delay_s",
+    "emergencies",
+    "emergency_delay_s",
+    "co2_g",
+    "interventions",
+    "decisions",
+)
 """Further figures of each row."""
 
 
@@ -83,7 +98,10 @@ class Evaluation:
             "conditions": asdict(self.conditions),
             "window_s": [self.scenario.begin, self.scenario.end],
             "paired_delay_s": {
-                row.controller: {name: e.to_table() for name, e in self.against(row.controller).items()}
+                row.controller: {
+                    name: {**e.to_table(), "p": sign_flip_p(e.per_seed)}
+                    for name, e in self.against(row.controller).items()
+                }
                 for row in self.rows
             },
             "runs": [asdict(run) for run in self.runs],

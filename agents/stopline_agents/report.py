@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stopline_agents.evaluate import METRICS, Evaluation
-from stopline_agents.statistics import Estimate
+from stopline_agents.statistics import Estimate, sign_flip_p
 
 LABELS = {
     "delay_s": ("Delay", "s"),
@@ -20,6 +20,16 @@ LABELS = {
     "stops": ("Stops", ""),
     "unserved": ("Never inserted", "veh"),
     "violations": ("MMU violations", ""),
+}
+FURTHER = {
+    "worst_approach_s": ("Time lost on the worst approach", "s"),
+    "longest_wait_s": ("Longest wait of one vehicle", "s"),
+    "longest_stop_s": ("Longest standstill", "s"),
+    "walk_wait_s": ("Time lost on foot", "s"),
+    "bus_delay_s": ("Delay of buses", "s"),
+    "emergency_delay_s": ("Delay of emergency vehicles", "s"),
+    "co2_g": ("CO2 per vehicle", "g"),
+    "interventions": ("Requests the guard did not grant", ""),
 }
 REFERENCE = "fixed"
 
@@ -51,6 +61,7 @@ def write_report(evaluation: Evaluation, path: Path, *, command: str = "") -> No
         _summary(evaluation),
         _figure(_delay_plot(evaluation), "Delay per controller: mean, 95 % interval and every seed."),
         _comparison(evaluation),
+        _further(evaluation),
         _figure(
             _paired_plot(evaluation), "Delay seed by seed: each line is one seed, the same traffic for all."
         ),
@@ -84,6 +95,21 @@ def _summary(evaluation: Evaluation) -> str:
     return f"<h2>Figures</h2><table><tr><th>Controller</th>{heads}</tr>{''.join(rows)}</table>"
 
 
+def _further(evaluation: Evaluation) -> str:
+    """What an engineer asks next: the worst cases, people on foot, buses, what the guard had to correct."""
+    shown = [name for name in FURTHER if any(row.figures[name].mean for row in evaluation.rows)]
+    heads = "".join(
+        f"<th>{label}{f' ({unit})' if unit else ''}</th>" for label, unit in (FURTHER[name] for name in shown)
+    )
+    rows = [
+        f"<tr><td>{escape(row.controller)}</td>"
+        + "".join(f"<td>{_cell(row.figures[name])}</td>" for name in shown)
+        + "</tr>"
+        for row in evaluation.rows
+    ]
+    return f"<h2>Further figures</h2><table><tr><th>Controller</th>{heads}</tr>{''.join(rows)}</table>"
+
+
 def _comparison(evaluation: Evaluation) -> str:
     names = [row.controller for row in evaluation.rows]
     if len(names) < 2:
@@ -92,12 +118,14 @@ def _comparison(evaluation: Evaluation) -> str:
     base = evaluation.row(reference).figures["delay_s"].mean
     rows = [
         f"<tr><td>{escape(name)}</td><td>{_cell(difference, sign=True)}</td>"
-        f"<td>{100 * difference.mean / base:+.1f} %</td><td>{_verdict(difference)}</td></tr>"
+        f"<td>{100 * difference.mean / base:+.1f} %</td><td>{sign_flip_p(difference.per_seed):.3f}</td>"
+        f"<td>{_verdict(difference)}</td></tr>"
         for name, difference in evaluation.against(reference).items()
     ]
     return (
         f"<h2>Delay against {escape(reference)}, paired by seed</h2><table><tr><th>Controller</th>"
-        f"<th>Difference (s)</th><th>Share</th><th>Verdict</th></tr>{''.join(rows)}</table>"
+        "<th>Difference (s)</th><th>Share</th><th>p (sign flips)</th><th>Verdict</th></tr>"
+        f"{''.join(rows)}</table>"
     )
 
 

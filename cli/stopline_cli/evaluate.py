@@ -58,6 +58,7 @@ def command(
             help="RESCO's timing: decisions every 10 s, yellow 3 s, no all-red. Plans are benchmark_only.",
         ),
     ] = False,
+    emissions: Annotated[bool, typer.Option("--emissions", help="Account for CO2 too (slower).")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Simulations at once.")] = min(os.cpu_count() or 1, 8),
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
         "runs/evaluation"
@@ -84,6 +85,7 @@ def command(
         noise=noise,
         latency=latency,
         resco_rules=resco_rules,
+        emissions=emissions,
     )
     names = [name.strip() for name in controllers.split(",") if name.strip()]
     numbers = range(first_seed, first_seed + seeds)

@@ -7,6 +7,8 @@ still driving counts with what it has lost so far, one still waiting to enter wi
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,22 +35,50 @@ class TripMetrics:
     longest_stop_s: float = 0.0
     walkers: int = 0
     walk_wait_s: float = 0.0
+    buses: int = 0
+    bus_delay_s: float = 0.0
+    emergencies: int = 0
+    emergency_delay_s: float = 0.0
+    co2_g: float = 0.0
+    """Grams per vehicle; 0 unless SUMO's emission devices were asked for."""
+    worst_approach_s: float = 0.0
+    """Time lost per vehicle on the worst edge before a signal, with at least `FEWEST` vehicles."""
 
 
-def read_trips(path: Path) -> TripMetrics:
+FEWEST = 10
+Classes = Mapping[str, str]
+"""SUMO vehicle class of each vehicle type."""
+
+
+def read_trips(path: Path, classes: Classes | None = None) -> TripMetrics:
     """Figures from SUMO's trip output (unfinished and undeparted trips written)."""
     trips: list[dict[str, str]] = []
     walk_losses: list[float] = []
     for _, element in ElementTree.iterparse(path):
         if element.tag == "tripinfo":
-            trips.append(dict(element.attrib))
+            emitted = element.find("emissions")
+            co2 = emitted.attrib["CO2_abs"] if emitted is not None else "0"
+            trips.append({**element.attrib, "co2_mg": co2})
+            element.clear()
         elif element.tag == "personinfo":
             walk_losses.append(sum(float(walk.get("timeLoss", 0)) for walk in element.iter("walk")))
             element.clear()
-    return _figures(trips, walk_losses)
+    return _figures(trips, walk_losses, classes or {})
 
 
-def _figures(trips: list[dict[str, str]], walk_losses: list[float]) -> TripMetrics:
+def worst_approach(path: Path, edges: Collection[str]) -> float:
+    """Most time lost per vehicle (s) on one of these edges, from SUMO's edge data of a whole run."""
+    worst = 0.0
+    for _, element in ElementTree.iterparse(path):
+        if element.tag != "edge" or element.attrib["id"] not in edges:
+            continue
+        vehicles = float(element.get("left", 0)) + float(element.get("arrived", 0))
+        if vehicles >= FEWEST:
+            worst = max(worst, float(element.attrib["timeLoss"]) / vehicles)
+    return worst
+
+
+def _figures(trips: list[dict[str, str]], walk_losses: list[float], classes: Classes) -> TripMetrics:
     driven = [trip for trip in trips if float(trip["depart"]) >= 0]
     # SUMO also lists a vehicle due in the very second the run ends; its delay is 0, it was owed no place yet.
     waiting = [trip for trip in trips if float(trip["depart"]) < 0 < float(trip["departDelay"])]
@@ -56,6 +86,9 @@ def _figures(trips: list[dict[str, str]], walk_losses: list[float]) -> TripMetri
     delays += [float(trip["departDelay"]) for trip in waiting]
     durations = [float(trip["duration"]) for trip in driven]
     waits = [float(trip["waitingTime"]) for trip in driven]
+    by_class: defaultdict[str, list[float]] = defaultdict(list)
+    for trip, delay in zip((*driven, *waiting), delays, strict=True):
+        by_class[classes.get(trip["vType"].partition("@")[0], "")].append(delay)
     metres = sum(float(trip["routeLength"]) for trip in driven)
     return TripMetrics(
         delay_s=_mean(delays),
@@ -69,6 +102,11 @@ def _figures(trips: list[dict[str, str]], walk_losses: list[float]) -> TripMetri
         longest_wait_s=max(waits, default=0.0),
         walkers=len(walk_losses),
         walk_wait_s=_mean(walk_losses),
+        buses=len(by_class["bus"]),
+        bus_delay_s=_mean(by_class["bus"]),
+        emergencies=len(by_class["emergency"]),
+        emergency_delay_s=_mean(by_class["emergency"]),
+        co2_g=_mean([float(trip["co2_mg"]) / 1000 for trip in driven]),
     )
 
 

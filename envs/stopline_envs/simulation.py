@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stopline_envs.metrics import TripMetrics, read_trips
+from stopline_envs.metrics import TripMetrics, read_trips, worst_approach
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import SimulationError
 
 Call = Callable[..., Any]
 STANDSTILL_EVERY_S = 10
+EDGES = "edges.xml"
 LOG_TAIL = 20
 """Lines of SUMO's log quoted in an error."""
 
@@ -61,6 +62,8 @@ class SumoSimulation:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: TripMetrics | None = None
         self._longest_stop = 0.0
+        self._approaches: frozenset[str] = frozenset()
+        self._classes: dict[str, str] = {}
         self._step: Call = _nothing_runs
         self._set_lamps: Call = _nothing_runs
         self._lamps: Call = _nothing_runs
@@ -93,6 +96,8 @@ class SumoSimulation:
         self.now = self.scenario.begin
         self._metrics = None
         self._longest_stop = 0.0
+        if self._trips:
+            self._approaches = _edges_before_signals()
 
     def step(self) -> None:
         """Run one second."""
@@ -129,6 +134,10 @@ class SumoSimulation:
     def close(self) -> None:
         """End the run and free the process for another; harmless when nothing runs."""
         global _owner, _window  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
+        if _owner is self and self._trips:
+            with contextlib.suppress(Exception):
+                types: Any = libsumo_module().vehicletype
+                self._classes = {name: str(types.getVehicleClass(name)) for name in types.getIDList()}
         if _owner is self:
             with contextlib.suppress(Exception):  # a crashed SUMO has nothing left to close
                 libsumo_module().close()
@@ -136,7 +145,11 @@ class SumoSimulation:
         if self._trips and self._folder is not None and self._metrics is None:
             path = self._trip_file(Path(self._folder.name))
             if path.is_file():
-                self._metrics = replace(read_trips(path), longest_stop_s=self._longest_stop)
+                self._metrics = replace(
+                    read_trips(path, self._classes),
+                    longest_stop_s=self._longest_stop,
+                    worst_approach_s=worst_approach(path.with_name(EDGES), self._approaches),
+                )
         self._drop_folder()
 
     def metrics(self) -> TripMetrics:
@@ -154,8 +167,9 @@ class SumoSimulation:
         routes = [str(path) for path in (*scenario.routes, *self._extra)]
         if routes:
             command += ["--route-files", ",".join(routes)]
-        if scenario.additional:
-            command += ["--additional-files", ",".join(map(str, scenario.additional))]
+        additional = [*scenario.additional, *([_edge_data(folder)] if self._trips else [])]
+        if additional:
+            command += ["--additional-files", ",".join(map(str, additional))]
         command += ["--seed", str(self.seed % 2**31), "--time-to-teleport", "-1", "--xml-validation", "never"]
         command += ["--no-step-log", "true", "--duration-log.disable", "true", "--no-warnings", "true"]
         command += ["--error-log", str(folder / "error.log")]
@@ -184,6 +198,19 @@ class SumoSimulation:
 def simulation_running() -> bool:
     """Whether this process already holds a simulation (so that another one needs a helper process)."""
     return _owner is not None
+
+
+def _edge_data(folder: Path) -> Path:
+    """An additional file that has SUMO write what happened on each edge over the whole run."""
+    path = folder / "edges.add.xml"
+    path.write_text(f'<additional><edgeData id="whole" file="{EDGES}" excludeEmpty="true"/></additional>\n')
+    return path
+
+
+def _edges_before_signals() -> frozenset[str]:
+    signals: Any = libsumo_module().trafficlight
+    lanes = {lane for name in signals.getIDList() for lane in signals.getControlledLanes(name)}
+    return frozenset(lane.rsplit("_", 1)[0] for lane in lanes if not lane.startswith(":"))
 
 
 def libsumo_module() -> Any:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from stopline_agents.evaluate import METRICS, Evaluation, evaluate, run_one
 from stopline_agents.report import write_report
-from stopline_agents.statistics import estimate, paired_difference
+from stopline_agents.statistics import estimate, paired_difference, sign_flip_p
 from stopline_envs.generate import generate_network
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import PolicyError
@@ -155,3 +155,10 @@ def test_bad_usage_is_exit_2(arguments: list[str]) -> None:
     from stopline_cli.main import app
 
     assert CliRunner().invoke(app, ["evaluate", *arguments]).exit_code == 2
+
+
+def test_the_exact_test_counts_exchanges() -> None:
+    assert sign_flip_p([1.0, 2.0, 1.5, 0.5, 3.0]) == pytest.approx(2 / 32), "all on one side"
+    assert sign_flip_p([1.0, -1.0]) == 1.0
+    many = sign_flip_p([0.3, 0.1] * 12)
+    assert 0 <= many < 0.01

@@ -99,3 +99,44 @@ def test_the_longest_standstill_is_seen(red: tuple[Scenario, str]) -> None:
     figures = simulation.metrics()
     assert figures.longest_stop_s > 120
     assert figures.longest_stop_s == pytest.approx(figures.longest_wait_s, abs=10)
+
+
+def test_the_worst_approach_is_the_one_that_stays_red(red: tuple[Scenario, str]) -> None:
+    scenario, signal = red
+    found: dict[bool, float] = {}
+    for stays_red in (True, False):
+        simulation = SumoSimulation(scenario, 1, trips=True)
+        simulation.start()
+        while simulation.now < scenario.end:
+            count = len(simulation.lamps(signal))
+            # The last minute is green, so that somebody has left the approach.
+            green = not stays_red or simulation.now > DUE - 60
+            simulation.set_lamps(signal, ("G" if green else "r") * count)
+            simulation.step()
+        found[stays_red] = simulation.metrics().worst_approach_s
+    assert found[True] > 10 * max(found[False], 1.0)
+
+
+def test_buses_and_emissions_are_told_apart(tmp_path: Path) -> None:
+    net = scenario_or_skip("single").net
+    way = next(
+        c
+        for c in read_network(net).connections
+        if c.tls and c.direction == "s" and c.via and c.source[0] != ":"
+    )
+    edges = f"{way.source.rpartition('_')[0]} {way.target.rpartition('_')[0]}"
+    routes = tmp_path / "both.rou.xml"
+    rows = [
+        f'<vehicle id="v{i}" depart="{5 * i}" type="{kind}"><route edges="{edges}"/></vehicle>'
+        for i, kind in enumerate(("bus", "car") * 5)
+    ]
+    types = '<vType id="bus" vClass="bus"/><vType id="car"/>'
+    routes.write_text(f"<routes>{types}{''.join(rows)}</routes>")
+    options = ("--device.emissions.probability", "1")
+    simulation = SumoSimulation(scenario_from_files(net, [routes], end=120), 1, trips=True, options=options)
+    simulation.start()
+    while simulation.now < 120:
+        simulation.step()
+    figures = simulation.metrics()
+    assert figures.buses == 5 and figures.vehicles == 10 and figures.emergencies == 0
+    assert figures.bus_delay_s > 0 and figures.co2_g > 0
