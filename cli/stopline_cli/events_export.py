@@ -31,7 +31,7 @@ def command(
     """Export what the controller saw the cabinets do, as the atspm package and UDOT ATSPM read it.
 
     Events are Indiana high-resolution codes; phases are signal groups counted from 1, detector channels the
-    plan's detectors counted from 1. Stopline's own events begin at 512.
+    plan's detectors counted from 1; a push button has its group's number. Stopline's own events begin at 512.
     """
     from stopline_controller.events import Selection
     from stopline_controller.export_events import export_detectors, export_events

@@ -1,7 +1,8 @@
 """What the controller saw a cabinet do, as Indiana high-resolution events (doi 10.4231/K4RN35SH).
 
-Phase numbers are signal groups counted from 1, detector channels are the plan's detectors counted from 1. Our
-own events begin at 512; manufacturers use 900 and up. Times are those of the tick that saw something.
+Phase numbers are signal groups counted from 1, detector channels are the plan's detectors counted from 1; a
+push button has the number of its group, as pedestrian detectors are numbered apart. Our own events begin at
+512; manufacturers use 900 and up. Times are those of the tick that saw something.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Observer:
     def __init__(self, plan: SignalPlan) -> None:
         self._plan = plan
         self._walks = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
-        self._buttons = tuple(detector.kind is DetectorKind.BUTTON for detector in plan.detectors)
+        self._buttons = tuple(
+            detector.group if detector.kind is DetectorKind.BUTTON else None for detector in plan.detectors
+        )
         self._before: Snapshot | None = None
         self._seen: CabinetState | None = None
         self._clearing: set[int] = set()
@@ -175,8 +178,8 @@ class Observer:
                 yield (Code.DETECTOR_RESTORED if reading.healthy else Code.DETECTOR_FAULT), index + 1
             on = reading.healthy and reading.vehicles > 0
             if on != (was.healthy and was.vehicles > 0):
-                if button:
-                    yield (Code.BUTTON_ON if on else Code.BUTTON_OFF), index + 1
+                if button is not None:
+                    yield (Code.BUTTON_ON if on else Code.BUTTON_OFF), button + 1
                 else:
                     yield (Code.DETECTOR_ON if on else Code.DETECTOR_OFF), index + 1
 
