@@ -1,0 +1,159 @@
+"""What a technician copies from deploy/: sites that load, a unit systemd accepts, releases that go back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stopline_controller.notify import PER_WATCHDOG
+from stopline_controller.site import Site, read_site
+
+MOST_EXPOSED = 1.5
+"""Of `systemd-analyze security`; 10 is a service without any protection."""
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing"
+)
+
+
+@pytest.fixture
+def unit(root: Path, tmp_path: Path) -> Path:
+    """The unit, with a program that is there on this machine."""
+    text = (root / "deploy/systemd/stopline.service").read_text()
+    made = tmp_path / "stopline.service"
+    assert text.count("/opt/stopline/current/bin/python") == 1
+    made.write_text(text.replace("/opt/stopline/current/bin/python", sys.executable))
+    return made
+
+
+@pytest.mark.parametrize(("name", "junctions"), [("junction", 1), ("corridor", 3)])
+def test_the_example_sites_load_and_explain_every_table(root: Path, name: str, junctions: int) -> None:
+    path = root / "deploy" / "sites" / name / "site.toml"
+    site = read_site(path)
+    assert isinstance(site, Site) and len(site.junctions) == junctions
+    assert site.bundle is not None and site.tables.controller.tls is not None
+    text = path.read_text()
+    assert "# CHANGE" in text and text.count("#") >= 10
+    assert all(junction.plan.source == "example" for junction in site.junctions)
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+
+
+@needs_systemd
+def test_systemd_finds_a_broken_unit(unit: Path) -> None:
+    unit.write_text(unit.read_text().replace("Type=notify", "Type=notifi"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], check=False, capture_output=True, text=True
+    )
+    assert "notifi" in done.stderr
+
+
+@needs_systemd
+def test_the_unit_is_hardened(unit: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(unit)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"Overall exposure level for stopline.service: ([\d.]+)", done.stdout)
+    assert found and float(found[1]) <= MOST_EXPOSED, done.stdout[-300:] + done.stderr
+
+
+def test_the_unit_is_notified_watched_and_allowed_real_time(root: Path) -> None:
+    text = (root / "deploy/systemd/stopline.service").read_text()
+    for line in ("Type=notify", "WatchdogSec=2s", "Restart=always", "LimitRTPRIO=10"):
+        assert f"\n{line}\n" in text, line
+    assert 2 / PER_WATCHDOG >= 0.1, "several ticks for every heartbeat"
+
+
+def test_the_container_runs_as_nobody_special_and_drains(root: Path) -> None:
+    text = (root / "deploy/Dockerfile").read_text()
+    assert "USER stopline" in text and "STOPSIGNAL SIGTERM" in text and "stopline_controller" in text
+
+
+def test_the_steps_name_files_and_commands_that_are_there(root: Path) -> None:
+    text = (root / "deploy/README.md").read_text()
+    for path in set(re.findall(r"deploy/[\w./@-]+\w", text)):
+        assert (root / path).exists(), path
+    from stopline_cli.main import COMMANDS
+
+    known = {row.name for row in COMMANDS}
+    for words in set(re.findall(r"stopline ((?:policy|audit|bundle|certs|hil) \w+)", text)):
+        assert words in known, words
+
+
+class Releases:
+    """A release folder whose versions are small scripts instead of installations."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.script = root / "deploy" / "stopline-release"
+        self.folder = folder / "opt"
+        self.log = folder / "restarts"
+        self.log.touch()
+        restart = folder / "restart"
+        restart.write_text(f"#!/bin/sh\nreadlink {self.folder}/current >> {self.log}\n")
+        restart.chmod(0o755)
+        self._environment = {
+            **os.environ,
+            "STOPLINE_ROOT": str(self.folder),
+            "STOPLINE_SITE": str(folder / "site.toml"),
+            "STOPLINE_RESTART": str(restart),
+        }
+
+    def add(self, version: str, *, accepts: bool = True) -> None:
+        """A version that accepts the site or refuses it."""
+        program = self.folder / version / "bin" / "stopline"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\necho checked by {version}\nexit {0 if accepts else 1}\n")
+        program.chmod(0o755)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.script), *words], check=False, capture_output=True, text=True, env=self._environment
+        )
+
+    @property
+    def current(self) -> str:
+        return os.readlink(self.folder / "current")
+
+
+def test_a_release_is_used_and_taken_back(root: Path, tmp_path: Path) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0")
+    releases.add("1.1")
+    assert releases.run("use", "1.0").returncode == 0 and releases.current == "1.0"
+    assert releases.run("back").returncode == 1, "there is none before the first"
+    assert releases.run("use", "1.1").returncode == 0 and releases.current == "1.1"
+    assert releases.run("list").stdout == "  1.0\n* 1.1\n"
+    assert releases.run("back").returncode == 0 and releases.current == "1.0"
+    assert releases.run("back").returncode == 0 and releases.current == "1.1", "and forth again"
+
+
+def test_a_release_that_refuses_the_site_changes_nothing(root: Path, tmp_path: Path) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0")
+    releases.add("2.0", accepts=False)
+    releases.run("use", "1.0")
+    before = releases.log.read_text()
+    done = releases.run("use", "2.0")
+    assert done.returncode == 1 and "refuses" in done.stderr
+    assert releases.current == "1.0" and releases.log.read_text() == before, "nor was it restarted"
+
+
+@pytest.mark.parametrize("version", ["", "..", "a/b", "current", "9.9"])
+def test_a_release_that_is_not_there_is_said_so(root: Path, tmp_path: Path, version: str) -> None:
+    done = Releases(root, tmp_path).run("use", version)
+    assert done.returncode == 1 and "stopline-release:" in done.stderr
