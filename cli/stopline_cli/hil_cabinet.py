@@ -85,7 +85,7 @@ def command(
     if scenario is None:
         from stopline_hil.running import run_cabinet
 
-        chosen = _plan(plan)
+        chosen = read_plan(plan)
         result: dict[str, Any] = asyncio.run(
             run_cabinet(
                 chosen,
@@ -122,7 +122,8 @@ def command(
         raise typer.Exit(1)
 
 
-def _plan(path: Path | None) -> SignalPlan:
+def read_plan(path: Path | None) -> SignalPlan:
+    """A signal plan from a TOML file; None is the built-in one."""
     from stopline_hil.example import crossroads
     from stopline_signals.errors import PlanError
     from stopline_signals.table import plan_from_table

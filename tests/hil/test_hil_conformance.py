@@ -1,0 +1,181 @@
+"""The conformance suite: passes at sound cabinets, by address, and finds every seeded defect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from stopline_hil.clock import RunningClock, SteppedClock
+from stopline_hil.conformance import AddressError, conform, subject_at
+from stopline_hil.example import crossroads
+from stopline_hil.modbus_plc import PlcCabinet
+from stopline_hil.ntcip import NtcipCabinet, with_phases
+from stopline_hil.reports.model import Item, Verdict
+from stopline_signals.plan import SignalPlan
+from tests.hil.defective_cabinets import MODBUS_DEFECTS, NTCIP_DEFECTS
+
+PLAN = crossroads()
+PHASED = with_phases(PLAN)
+
+
+def yes(_: Sequence[Item]) -> bool:
+    return True
+
+
+def verdicts(items: Sequence[Item]) -> list[Verdict]:
+    return [verdict for item in items for verdict in item.verdicts]
+
+
+def broken(items: Sequence[Item]) -> list[str]:
+    return [f"{verdict.requirement}: {verdict.detail}" for verdict in verdicts(items) if not verdict.met]
+
+
+async def judge_plc(cabinet: PlcCabinet, clock: SteppedClock, plan: SignalPlan = PLAN) -> list[Item]:
+    """The whole suite on a clock that only it moves."""
+
+    async def pause(tenths: int) -> None:
+        for _ in range(tenths):
+            clock.advance(1)
+            cabinet.tick(clock.tenths())
+
+    async with cabinet:
+        await pause(200)
+        return await conform(
+            subject_at(f"modbus://127.0.0.1:{cabinet.port}", plan), may_write=yes, pause=pause
+        )
+
+
+async def test_the_virtual_plc_conforms() -> None:
+    clock = SteppedClock(1000)
+    cabinet = PlcCabinet(PLAN, clock)
+    items = await judge_plc(cabinet, clock)
+    assert broken(items) == []
+    assert [item.name for item in items] == ["reading", "provocations", "promises"]
+    assert len(verdicts(items)) > 80
+    assert cabinet.violations == []
+
+
+@pytest.mark.parametrize("name", MODBUS_DEFECTS)
+async def test_a_defect_of_a_plc_is_found(name: str) -> None:
+    defect, clock = MODBUS_DEFECTS[name], SteppedClock(1000)
+    found = broken(await judge_plc(defect.make(PLAN, clock), clock))
+    assert any(defect.broken in line for line in found), found
+
+
+RATE = 10.0
+
+
+async def judge_ntcip(cabinet: NtcipCabinet) -> list[Item]:
+    ticking = asyncio.create_task(cabinet.run(0.002))
+    try:
+        await asyncio.sleep(20 / RATE)
+        address = f"ntcip://127.0.0.1:{cabinet.port}?profile=virtual"
+        return await conform(subject_at(address, PHASED, rate=RATE), may_write=yes)
+    finally:
+        ticking.cancel()
+
+
+async def test_the_virtual_ntcip_cabinet_conforms() -> None:
+    async with NtcipCabinet(PHASED, RunningClock(rate=RATE)) as cabinet:
+        items = await judge_ntcip(cabinet)
+        # How often one can look depends on how busy this machine is; what was seen does not.
+        assert [line for line in broken(items) if "closely enough" not in line] == []
+        assert len(verdicts(items)) > 60
+        assert cabinet.violations == []
+
+
+@pytest.mark.parametrize("name", NTCIP_DEFECTS)
+async def test_a_defect_of_an_ntcip_cabinet_is_found(name: str) -> None:
+    defect = NTCIP_DEFECTS[name]
+    async with NtcipCabinet(PHASED, RunningClock(rate=RATE)) as cabinet:
+        defect.break_it(cabinet)
+        ticking = asyncio.create_task(cabinet.run(0.002))
+        await asyncio.sleep(20 / RATE)
+        address = f"ntcip://127.0.0.1:{cabinet.port}?profile=virtual"
+        subject = subject_at(address, PHASED, rate=RATE)
+
+        async def pause(tenths: int) -> None:
+            await asyncio.sleep(tenths / 10 / RATE)
+
+        found = [*await subject.probe(pause), *await subject.provoke(pause)]
+        ticking.cancel()
+    assert any(defect.broken in verdict.requirement for verdict in found if not verdict.met), found
+
+
+async def test_without_leave_nothing_is_written() -> None:
+    clock = SteppedClock(1000)
+    async with PlcCabinet(PLAN, clock) as cabinet:
+        asked: list[str] = []
+
+        def no(items: Sequence[Item]) -> bool:
+            asked.extend(item.name for item in items)
+            return False
+
+        async def pause(tenths: int) -> None:
+            clock.advance(tenths)
+
+        items = await conform(
+            subject_at(f"modbus://127.0.0.1:{cabinet.port}", PLAN), may_write=no, pause=pause
+        )
+        assert asked == ["reading"]
+        assert broken(items) == []
+        assert (cabinet.core.lease, cabinet.core.judged.seq, cabinet.plans_accepted) == (None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.0.0.7:502", "begin it with modbus:// or ntcip://"),
+        ("modbus://", "modbus://host:port"),
+        ("modbus://host:port", "Port could not be cast"),
+        ("modbus://host?unit=3", "has no option 'unit'; there are device_id"),
+        ("modbus://host?device_id=one", "invalid literal"),
+        ("ntcip://host?version=3", "speaks 1 and 2c"),
+        ("ntcip://host/path", "ntcip://host:port"),
+    ],
+)
+def test_addresses_that_name_no_cabinet_are_explained(address: str, words: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        subject_at(address, PLAN)
+    assert words in str(caught.value)
+
+
+def stopline(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from stopline_cli.main import app; app()", *arguments]
+
+
+def test_the_command_judges_a_cabinet_in_another_process(tmp_path: Path) -> None:
+    """By address alone; without --yes and without a terminal it only reads."""
+    serving = subprocess.Popen(
+        stopline("hil", "cabinet", "--example", "--out", str(tmp_path / "cabinet")), stdout=subprocess.DEVNULL
+    )
+    try:
+        ready = tmp_path / "cabinet" / "cabinets.json"
+        for _ in range(300):
+            if ready.is_file():
+                break
+            subprocess.run(["sleep", "0.1"], check=True)
+        address = json.loads(ready.read_text())[0]["address"]
+        done = subprocess.run(
+            stopline(
+                "hil", "conformance", f"modbus://{address}", "--example", "--out", str(tmp_path), "--json"
+            ),
+            capture_output=True, text=True, timeout=50, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        os.kill(serving.pid, signal.SIGTERM)
+        serving.wait(20)
+    assert done.returncode == 0, done.stderr + done.stdout
+    result = json.loads(done.stdout)
+    assert result["passed"]
+    assert not result["wrote"]
+    assert {path.name for path in tmp_path.glob("*.*")} == {"report.html", "report.json", "junit.xml"}
+    assert "only reading was allowed" in (tmp_path / "report.html").read_text()
