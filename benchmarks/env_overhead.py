@@ -1,0 +1,163 @@
+"""What our environments cost beside the bare simulator, and beside sumo-rl, in the very same traffic.
+
+Decisions every 5 s (and, for two figures, every second) of simulated time, SUMO steps of 1 s, every signal of
+the map controlled under the rule book: yellow, all red and least greens by the plan, rounded up to whole
+seconds. Lamp states recorded once under random legal stages are repeated by every arm, sumo-rl among them, so
+all simulate the same vehicles. Figures are CPU seconds from after the reset to the end, medians of the ratios
+of runs made in turn; each run is a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks._table import Figure, main
+
+ROOT = Path(__file__).resolve().parent.parent
+REPEATS = 5
+TRACI_S = 600
+"""The peer by TraCI is so slow that it is compared over the first ten minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One map, how many seconds of it are run, and the least factor to sumo-rl with libsumo and by TraCI."""
+
+    scenario: str
+    seconds: int
+    peer: float
+    traci: float
+
+
+CASES = (
+    Case("cologne8", 3600, 1.2, 10.0),
+    Case("grid4x4", 3600, 1.2, 10.0),
+    Case("ingolstadt21", 1800, 1.05, 6.0),
+)
+SENSORS_LIMIT, BARE_LIMIT, SCALING_LIMIT = 1.10, 1.35, 0.9
+EVERY_SECOND = "cologne8"
+SCALED = "cologne8"
+ARMS = ("bare", "sensors", "own_look", "core", "pettingzoo", "slots", "sumo_rl_libsumo")
+
+
+def measure() -> Sequence[Figure]:
+    """Time our environments beside bare SUMO, the same sensors read by hand, and sumo-rl."""
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in CASES:
+            figures += _compared(case, Path(folder))
+        figures += _every_second(Path(folder))
+    return [*figures, *_scaling()]
+
+
+def _compared(case: Case, folder: Path) -> Iterator[Figure]:
+    times = Rounds(case.scenario, case.seconds, 5, folder).times(ARMS)
+    for arm in ARMS:
+        yield Figure(case.scenario, f"{TITLES[arm]}, CPU s", statistics.median(times[arm]))
+    for arm in ("core", "pettingzoo", "slots"):
+        limits = (SENSORS_LIMIT, BARE_LIMIT) if arm == "core" else (None, None)
+        title = TITLES[arm]
+        yield Figure(
+            case.scenario, f"{title} / same sensors by hand", _ratio(times, arm, "sensors"), limits[0]
+        )
+        yield Figure(case.scenario, f"{title} / bare replay", _ratio(times, arm, "bare"), limits[1])
+    yield Figure(case.scenario, "environment / our own look alone", _ratio(times, "core", "own_look"))
+    for arm in ("core", "pettingzoo"):
+        factor = _ratio(times, "sumo_rl_libsumo", arm)
+        limit = case.peer if arm == "core" else None
+        yield Figure(case.scenario, f"sumo-rl (libsumo) / {TITLES[arm]}", factor, limit, at_least=True)
+    short = Rounds(case.scenario, TRACI_S, 5, folder).times(("core", "sumo_rl_traci"))
+    factor = _ratio(short, "sumo_rl_traci", "core")
+    title = f"sumo-rl (TraCI) / environment, first {TRACI_S} s"
+    yield Figure(case.scenario, title, factor, case.traci, at_least=True)
+
+
+def _every_second(folder: Path) -> Iterator[Figure]:
+    times = Rounds(EVERY_SECOND, 3600, 1, folder).times(("bare", "sensors", "core"))
+    case = f"{EVERY_SECOND}, decisions every second"
+    yield Figure(case, "environment / same sensors by hand", _ratio(times, "core", "sensors"))
+    yield Figure(case, "environment / bare replay", _ratio(times, "core", "bare"))
+
+
+def _scaling() -> Iterator[Figure]:
+    """Wall time of two workers beside one, and of two bare processes beside one, in turn."""
+    walls: dict[str, list[float]] = {}
+    for _ in range(REPEATS):
+        for kind in ("workers", "alone"):
+            for number in (1, 2):
+                walls.setdefault(f"{kind} {number}", []).append(_scaled(kind, number))
+    ours = 2 * statistics.median(_each(walls["workers 1"], walls["workers 2"]))
+    bare = 2 * statistics.median(_each(walls["alone 1"], walls["alone 2"]))
+    yield Figure(SCALED, "2 workers: decisions per second of wall time, of those of 1", ours)
+    yield Figure(SCALED, "2 bare replays: the same, what this machine allows", bare)
+    yield Figure(
+        SCALED, "2 workers: share of what this machine allows", ours / bare, SCALING_LIMIT, at_least=True
+    )
+
+
+def _scaled(kind: str, number: int) -> float:
+    command = [sys.executable, "-m", "benchmarks._env_scaling", kind, SCALED, str(number)]
+    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Runs of one piece of one map, arm after arm, round after round."""
+
+    scenario: str
+    seconds: int
+    decision: int
+    folder: Path
+
+    def times(self, arms: Sequence[str]) -> dict[str, list[float]]:
+        """CPU seconds per arm and round."""
+        self._run("record")
+        times: dict[str, list[float]] = {arm: [] for arm in arms}
+        for number in range(REPEATS):
+            began = time.monotonic()
+            for arm in arms:
+                times[arm].append(self._run(arm))
+            took = time.monotonic() - began
+            print(f"{self.scenario}: round {number + 1} of {REPEATS}, {took:.0f} s", file=sys.stderr)
+        return times
+
+    def _run(self, arm: str) -> float:
+        record = self.folder / f"{self.scenario}-{self.seconds}-{self.decision}"
+        words = (arm, self.scenario, str(self.seconds), str(self.decision), str(record))
+        command = [sys.executable, "-m", "benchmarks._env_runs", *words]
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(words[:4])} failed:\n{done.stderr[-2000:]}")
+        spent: float = json.loads(done.stdout.splitlines()[-1])
+        return spent
+
+
+TITLES = {
+    "bare": "bare replay",
+    "sensors": "same sensors by hand",
+    "own_look": "our own look alone",
+    "core": "environment",
+    "pettingzoo": "PettingZoo face",
+    "slots": "SlotVecEnv, 1 worker",
+    "sumo_rl_libsumo": "sumo-rl (libsumo)",
+}
+
+
+def _ratio(times: dict[str, list[float]], above: str, below: str) -> float:
+    return statistics.median(_each(times[above], times[below]))
+
+
+def _each(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(measure))
