@@ -2,7 +2,7 @@
 
 After Ault and Sharon, "Reinforcement Learning Benchmarks for Traffic Signal Control" (NeurIPS 2021): per lane
 the vehicles coming, standing, their waiting time and their speeds; reward is minus the waiting time; 100
-episodes of an hour, decisions every 10 s, yellow 3 s, no all-red. Its network is a small dense one here, theirs
+episodes of an hour, decisions every 10 s, yellow 3 s, no all-red. Its network is a small dense one, theirs
 a small convolution over the same values. It trains on the very map it is measured on, with other seeds.
 """
 
