@@ -21,8 +21,8 @@ from stopline.v1 import priority_pb2, priority_pb2_grpc
 from stopline_hil.clock import RunningClock
 from stopline_hil.controller_process import ControllerProcess
 from stopline_hil.example import crossroads
-from stopline_hil.fitting import MODBUS, NTCIP, VirtualCabinet, cabinet_for
-from stopline_hil.site_files import Post, write_site
+from stopline_hil.fitting import MODBUS, NTCIP, VirtualCabinet, cabinet_for, post_for
+from stopline_hil.site_files import write_site
 from stopline_policy.bundle import SHIPPED, read_bundle
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.plan import DetectorKind
@@ -87,8 +87,8 @@ async def _run() -> Found:
             await cabinet.start()
         tasks = [asyncio.create_task(cabinet.run()) for cabinet in cabinets]
         noting = asyncio.create_task(_note_arrivals(cabinets, arrivals, held := [0.0]))
-        posts = [Post(c.plan, c.host, c.port, driver=c.protocol) for c in cabinets]
-        controller = ControllerProcess(write_site(Path(name), posts), Path(name) / "controller.log")
+        site = write_site(Path(name), map(post_for, cabinets))
+        controller = ControllerProcess(site, Path(name) / "controller.log")
         try:
             address = await controller.start()
             await asyncio.sleep(WARM_UP_S)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from stopline_cabinets.ntcip import sensor_feeds
 from stopline_hil.clock import CabinetClock
 from stopline_hil.modbus_plc import PlcCabinet
 from stopline_hil.ntcip import NtcipCabinet, with_phases
+from stopline_hil.site_files import Post
 from stopline_mmu import Lamp, Monitor, Violation
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import SignalPlan
 
 MODBUS, NTCIP, MIXED = "modbus", "ntcip", "mixed"
+PROTOCOLS = (MODBUS, NTCIP)
 
 
 class VirtualCabinet(Protocol):
@@ -75,21 +78,46 @@ class VirtualCabinet(Protocol):
 
 
 def cabinet_for(
-    protocol: str, plan: SignalPlan, clock: CabinetClock, *, host: str, port: int, step: int = 1
+    protocol: str,
+    plan: SignalPlan,
+    clock: CabinetClock,
+    *,
+    host: str,
+    port: int,
+    step: int = 1,
+    counting: bool = False,
 ) -> VirtualCabinet:
     """A virtual cabinet for a plan; at an NTCIP one, a plan without phases is given some.
+
+    With `counting`, the zones of an NTCIP cabinet have sensors that tell how many vehicles are in them, else
+    one detector each. At a Modbus one they always count.
 
     Raises:
         PlanError: phases cannot be made up for it.
         CabinetError: no such protocol.
     """
-    if protocol not in _MAKERS:
-        raise CabinetError(f"no virtual cabinet speaks {protocol!r}; there are {', '.join(_MAKERS)}")
-    return _MAKERS[protocol](plan, clock, host, port, step)
+    if protocol not in PROTOCOLS:
+        raise CabinetError(f"no virtual cabinet speaks {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if protocol == MODBUS:
+        return PlcCabinet(plan, clock, host=host, port=port, step=step)
+    phased = with_phases(plan)
+    feeds = sensor_feeds(phased) if counting else None
+    return NtcipCabinet(phased, clock, host=host, port=port, step=step, feeds=feeds)
+
+
+def post_for(cabinet: VirtualCabinet) -> Post:
+    """What a controller's site file says of a cabinet: its driver, and the detectors behind its zones."""
+    feeds = cabinet.feeds if isinstance(cabinet, NtcipCabinet) else {}
+    tables = {
+        name: {"presence": feed.presence, "queue": feed.queue, "vehicles_each": feed.scale}
+        for name, feed in feeds.items()
+    }
+    options: dict[str, object] = {"detectors": tables} if tables else {}
+    return Post(cabinet.plan, cabinet.host, cabinet.port, driver=cabinet.protocol, options=options)
 
 
 def protocols_of(junctions: Iterable[str], chosen: Sequence[str]) -> dict[str, str]:
-    """The protocol of each junction: a name for all, `mixed` for turns, JUNCTION=NAME for one.
+    """The protocol of each junction: one for all, `modbus,ntcip` or `mixed` for turns, JUNCTION=NAME for one.
 
     Raises:
         CabinetError: a junction or a protocol that is not there.
@@ -100,24 +128,15 @@ def protocols_of(junctions: Iterable[str], chosen: Sequence[str]) -> dict[str, s
         junction, separator, protocol = entry.rpartition("=")
         if separator and junction not in found:
             raise CabinetError(f"no junction {junction!r}; there are {', '.join(names)}")
-        if protocol == MIXED and not separator:
-            found.update((name, (MODBUS, NTCIP)[at % 2]) for at, name in enumerate(names))
-        elif protocol in _MAKERS:
-            found.update({junction: protocol} if separator else dict.fromkeys(names, protocol))
-        else:
-            raise CabinetError(f"no virtual cabinet speaks {protocol!r}; there are {', '.join(_MAKERS)}")
+        turns = _turns(protocol)
+        for at, name in enumerate([junction] if separator else names):
+            found[name] = turns[at % len(turns)]
     return found
 
 
-def _modbus(plan: SignalPlan, clock: CabinetClock, host: str, port: int, step: int) -> VirtualCabinet:
-    return PlcCabinet(plan, clock, host=host, port=port, step=step)
-
-
-def _ntcip(plan: SignalPlan, clock: CabinetClock, host: str, port: int, step: int) -> VirtualCabinet:
-    return NtcipCabinet(with_phases(plan), clock, host=host, port=port, step=step)
-
-
-_MAKERS: Mapping[str, Callable[[SignalPlan, CabinetClock, str, int, int], VirtualCabinet]] = {
-    MODBUS: _modbus,
-    NTCIP: _ntcip,
-}
+def _turns(protocols: str) -> list[str]:
+    turns = list(PROTOCOLS) if protocols == MIXED else protocols.split(",")
+    for protocol in turns:
+        if protocol not in PROTOCOLS:
+            raise CabinetError(f"no virtual cabinet speaks {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    return turns

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from stopline_hil.clock import RunningClock
-from stopline_hil.fitting import VirtualCabinet, cabinet_for
+from stopline_hil.fitting import VirtualCabinet, cabinet_for, post_for
 from stopline_hil.ntcip import NtcipCabinet
 from stopline_hil.ntcip.hires import COLUMNS
-from stopline_hil.site_files import Post, write_site
+from stopline_hil.site_files import write_site
 from stopline_hil.street import Street, StreetReport
 from stopline_signals.plan import SignalPlan
 
@@ -117,10 +117,7 @@ def _publish(
         for cabinet in cabinets
     ]
     if out is not None:
-        posts = [
-            Post(cabinet.plan, cabinet.host, cabinet.port, driver=cabinet.protocol) for cabinet in cabinets
-        ]
-        write_site(out, posts, clock_rate=rate)
+        write_site(out, map(post_for, cabinets), clock_rate=rate)
         _write(out / "cabinets.json", rows)
     if announce is not None:
         announce(rows)

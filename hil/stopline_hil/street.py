@@ -93,6 +93,7 @@ class Street:
                 host=host,
                 port=port + number if port else 0,
                 step=STEP,
+                counting=True,
             )
             for number, (name, plan) in enumerate(self._plan_set.plans.items())
         }

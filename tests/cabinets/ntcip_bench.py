@@ -45,7 +45,7 @@ class Bench:
         self._agent.close()
 
     def driver(self, owner: int = 7, label: str = "test", **options: Any) -> NtcipCabinet:
-        address = Address(host="127.0.0.1", port=self.port, profile="generic")
+        address = Address(host="127.0.0.1", port=self.port, profile="generic", timeout_s=2.5)
         known: dict[str, Any] = {"rate": self.rate, "poll": 0.1, "lease_dir": self.leases}
         return NtcipCabinet(
             lambda: dial(address),

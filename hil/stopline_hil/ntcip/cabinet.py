@@ -61,6 +61,8 @@ class NtcipCabinet:
     ) -> None:
         now = clock.tenths()
         self.plan = plan
+        self.feeds = dict(feeds or {})
+        """The detectors behind the plan's zones, where they are not number n behind the n-th zone."""
         self.host = host
         self.port = port
         self.monitor = Monitor(card_from_plan(plan))
