@@ -23,12 +23,13 @@ from stopline_controller.loop import SLOTS, ControlLoop
 from stopline_controller.overrides import OverrideBook
 from stopline_controller.policy_assembly import open_policies, pacer
 from stopline_controller.policy_room import PolicyRoom
-from stopline_controller.priority import PriorityBook, PrioritySettings
+from stopline_controller.priority import PriorityBook
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.site import JunctionSite, Site
 from stopline_controller.site_tables import DetectorsTable
 from stopline_controller.snapshots import Hub
 from stopline_controller.statistics import Statistics
+from stopline_signals.priority import PrioritySettings
 
 IDLE_INTERVAL_S = 5.0
 """How often commands are refreshed at a site without a policy, seconds."""

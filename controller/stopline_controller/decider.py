@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stopline_controller.approach import Now
 from stopline_controller.junction import JunctionControl
 from stopline_controller.snapshots import Hub
 from stopline_policy.bundle import Bundle
 from stopline_policy.bundle_policy import BundlePolicy
 from stopline_policy.inference import Scorer
+from stopline_signals.approach import Now
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import StoplineError
 from stopline_signals.guard import Verdict

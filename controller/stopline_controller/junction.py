@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stopline_cabinets.words import OWN_PATTERN, CabinetState, Kind, Mode
-from stopline_controller.approach import Now
 from stopline_controller.arbiter import Arbiter, Ruling
 from stopline_controller.foresight import changes_to_come
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
 from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
+from stopline_signals.approach import Now
 from stopline_signals.detectors import calls_from, groups_without_sensor
 from stopline_signals.engine import KEEP, Engine, EngineState, shown_green
 from stopline_signals.guard import Guard, Reason, Verdict

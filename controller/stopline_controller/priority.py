@@ -1,113 +1,23 @@
-"""Vehicle priority: reports in, the stage each vehicle needs out, early enough and no longer than needed."""
+"""Vehicle priority at this controller's junctions: the requests on its clock, for all its threads."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple
 
-from stopline_controller.approach import Now, need
 from stopline_controller.clock import Clock
 from stopline_controller.sources import Proposal, Source
-from stopline_signals.engine import KEEP, shown_green
-from stopline_signals.plan import GroupKind, SignalPlan
+from stopline_signals.approach import Now
+from stopline_signals.plan import SignalPlan
+from stopline_signals.priority import (
+    PriorityRequests,
+    PrioritySettings,
+    Progress,
+    Urgency,
+    VehicleReport,
+)
 
-SLOWEST_MPS = 8.0
-"""A vehicle that stands in a queue is expected to drive at least this fast once the queue moves."""
-
-
-class VehicleClass(StrEnum):
-    """Class of a vehicle; all but transit ask as emergency vehicles."""
-
-    FIRE = "fire"
-    AMBULANCE = "ambulance"
-    POLICE = "police"
-    TRANSIT = "transit"
-
-
-class State(StrEnum):
-    """What becomes of a request at one junction."""
-
-    WAITING = "waiting"
-    PENDING_SAFE_POINT = "pending safe point"
-    QUEUED = "queued"
-    GRANTED = "granted"
-    GREEN = "green"
-    REJECTED = "rejected"
-    COMPLETED = "completed"
-
-
-class Ahead(NamedTuple):
-    """A junction ahead; `group` or `approach` names the movement, `eta_s` 0 means compute it."""
-
-    junction: str
-    group: str = ""
-    approach: str = ""
-    distance_m: float = 0.0
-    eta_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VehicleReport:
-    """One report of one vehicle."""
-
-    vehicle: str
-    kind: VehicleClass
-    sequence: int
-    speed_mps: float = 0.0
-    desired_mps: float = 0.0
-    ahead: tuple[Ahead, ...] = ()
-    cancel: bool = False
-
-
-class Progress(NamedTuple):
-    """Status of one vehicle at one junction, as answered."""
-
-    junction: str
-    state: State
-    stage: int = KEEP
-    eta_s: float = 0.0
-    start_in_s: float = 0.0
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A vehicle's standing request at one junction; times in controller seconds."""
-
-    vehicle: str
-    kind: VehicleClass
-    group: int
-    arrives: float
-    activated: float | None = None
-    stage: int = KEEP
-    state: State = State.WAITING
-    start_in: float = 0.0
-    reason: str = ""
-
-    def rank(self) -> tuple[int, float, float, str]:
-        """Emergency before transit, then who was activated first, then who arrives first, then the name."""
-        transit = self.kind is VehicleClass.TRANSIT
-        return (
-            int(transit),
-            float("inf") if self.activated is None else self.activated,
-            self.arrives,
-            self.vehicle,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrioritySettings:
-    """Times in seconds."""
-
-    report_timeout: float = 8.0
-    """Silence after which a vehicle's requests end."""
-    margin: float = 4.0
-    """How long before the vehicle the green should be there."""
-    max_presence: float = 120.0
-    """Longest time one vehicle may hold a junction."""
+SOURCES = {Urgency.EMERGENCY: Source.EMERGENCY, Urgency.TRANSIT: Source.TRANSIT}
 
 
 class PriorityBook:
@@ -117,135 +27,24 @@ class PriorityBook:
         self, clock: Clock, plans: Mapping[str, SignalPlan], settings: PrioritySettings | None = None
     ) -> None:
         self._clock = clock
-        self._plans = plans
-        self._settings = settings or PrioritySettings()
         self._lock = threading.Lock()
-        self._requests: dict[str, dict[str, _Request]] = {junction: {} for junction in plans}
-        self._heard: dict[str, tuple[int, float]] = {}
+        self._requests = PriorityRequests(plans, settings)
 
     def report(self, report: VehicleReport) -> list[Progress]:
         """Take a report in; returns the status at each of our junctions that it names or no longer names."""
-        now = self._clock.seconds()
         with self._lock:
-            last, at = self._heard.get(report.vehicle, (-1, 0.0))
-            # After a silence that ended all its requests a vehicle may count from the start again.
-            if report.sequence <= last and now - at <= self._settings.report_timeout:
-                return self._standing(report.vehicle, now)
-            self._heard[report.vehicle] = (report.sequence, now)
-            named = {} if report.cancel else {ahead.junction: ahead for ahead in report.ahead}
-            gone = [
-                Progress(junction, State.COMPLETED, reason="cancelled" if report.cancel else "passed")
-                for junction, requests in self._requests.items()
-                if junction not in named and requests.pop(report.vehicle, None) is not None
-            ]
-            refused = [
-                Progress(ahead.junction, State.REJECTED, reason=problem)
-                for ahead in named.values()
-                if ahead.junction in self._plans and (problem := self._update(report, ahead, now))
-            ]
-            return [*self._standing(report.vehicle, now), *gone, *refused]
+            return self._requests.report(report, self._clock.seconds())
 
     def proposals(self, junction: str, now: Now) -> list[Proposal]:
         """What vehicles ask of the junction as it is: at most one emergency and one transit stage."""
-        if not self._requests[junction]:
+        # Looked at without the lock: nearly always there is nothing, and a report is not late by a tick.
+        if not self._requests.waiting(junction):
             return []
-        clock = self._clock.seconds()
         with self._lock:
-            requests = self._requests[junction]
-            if not requests:
-                return []
-            for vehicle in [v for v in requests if clock - self._heard[v][1] > self._settings.report_timeout]:
-                del requests[vehicle]
-            leaders: dict[Source, _Request] = {}
-            for request in sorted(requests.values(), key=_Request.rank):
-                self._assess(request, now, clock, leaders)
-            return [
-                Proposal(
-                    source,
-                    request.stage,
-                    f"{request.kind} {request.vehicle} {request.reason}",
-                    request.vehicle,
-                )
-                for source, request in leaders.items()
-            ]
+            wishes = self._requests.wishes(junction, now, self._clock.seconds())
+        return [Proposal(SOURCES[wish.urgency], wish.stage, wish.reason, wish.vehicle) for wish in wishes]
 
     def active(self) -> dict[str, list[str]]:
         """Vehicles with a request per junction, for status pages."""
         with self._lock:
-            return {junction: sorted(requests) for junction, requests in self._requests.items() if requests}
-
-    def _update(self, report: VehicleReport, ahead: Ahead, now: float) -> str | None:
-        group = _group_of(self._plans[ahead.junction], ahead)
-        if group is None:
-            wanted = f"group {ahead.group!r}" if ahead.group else f"approach {ahead.approach!r}"
-            return f"junction {ahead.junction} has no vehicle {wanted}"
-        arrives = now + (
-            ahead.eta_s or ahead.distance_m / max(report.speed_mps, report.desired_mps, SLOWEST_MPS)
-        )
-        request = self._requests[ahead.junction].get(report.vehicle)
-        if request is None or request.group != group:
-            request = _Request(report.vehicle, report.kind, group, arrives)
-            self._requests[ahead.junction][report.vehicle] = request
-        request.arrives = arrives
-        return None
-
-    def _assess(self, request: _Request, now: Now, clock: float, leaders: dict[Source, _Request]) -> None:
-        """Bring one request up to date; it becomes its source's leader, follows the leader, or queues."""
-        emergency = request.kind is not VehicleClass.TRANSIT
-        source = Source.EMERGENCY if emergency else Source.TRANSIT
-        leader = leaders.get(source)
-        found = need(
-            now,
-            request.group,
-            margin_s=self._settings.margin,
-            guarded=emergency,
-            wanted=leader.stage if leader else (request.stage if request.activated is not None else None),
-        )
-        request.start_in = max(request.arrives - clock - found.lead_s, 0.0)
-        if request.activated is None and request.start_in > 0:
-            request.state, request.stage, request.reason = State.WAITING, KEEP, "too early"
-            return
-        if request.activated is None:
-            request.activated = clock
-        request.start_in = 0.0
-        if clock - request.activated > self._settings.max_presence:
-            request.state, request.stage = State.REJECTED, KEEP
-            request.reason = f"held the junction for {self._settings.max_presence:g} s"
-            return
-        if leader is not None and leader.stage != found.stage:
-            request.state, request.stage, request.reason = State.QUEUED, KEEP, f"{leader.vehicle} goes first"
-            return
-        request.stage = found.stage
-        request.state, request.reason = _state_on_the_way(request, now)
-        leaders.setdefault(source, request)
-
-    def _standing(self, vehicle: str, now: float) -> list[Progress]:
-        return [
-            Progress(junction, r.state, r.stage, max(r.arrives - now, 0.0), r.start_in, r.reason)
-            for junction, requests in self._requests.items()
-            if (r := requests.get(vehicle))
-        ]
-
-
-def _state_on_the_way(request: _Request, now: Now) -> tuple[State, str]:
-    engine, state = now.engine, now.state
-    if state.stage == request.stage:
-        if shown_green(state.aspects[request.group]) and not state.in_transition:
-            return State.GREEN, "is served"
-        return State.GRANTED, "is being served"
-    wait = engine.earliest(state, request.stage) - state.now
-    if wait > 0:
-        return State.PENDING_SAFE_POINT, f"waits {wait / 10:.1f} s for the timing rules"
-    return State.GRANTED, "asks now"
-
-
-def _group_of(plan: SignalPlan, ahead: Ahead) -> int | None:
-    """Index of the group the vehicle will pass: by name, or the first that is served on its approach."""
-    for index, group in enumerate(plan.groups):
-        if not plan.stages_serving(index) or group.kind is GroupKind.PEDESTRIAN:
-            continue
-        if group.name == ahead.group or (
-            not ahead.group and ahead.approach and group.approach == ahead.approach
-        ):
-            return index
-    return None
+            return self._requests.active()

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
 from stopline_cabinets.words import CabinetState
-from stopline_controller.approach import Now
 from stopline_controller.arbiter import Ruling
 from stopline_controller.wishes import NO_WISHES, Wishes
+from stopline_signals.approach import Now
 from stopline_signals.guard import Verdict
 
 

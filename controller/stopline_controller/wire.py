@@ -11,11 +11,11 @@ from stopline_controller.desk import Request
 from stopline_controller.identity import Role
 from stopline_controller.leases import Lease
 from stopline_controller.overrides import Answer, Status, Verb
-from stopline_controller.priority import Ahead, Progress, State, VehicleClass, VehicleReport
 from stopline_controller.snapshots import Snapshot
 from stopline_controller.sources import CABINET_DECIDES, Source
 from stopline_signals.engine import KEEP
 from stopline_signals.plan import DetectorKind, GroupKind, SignalPlan
+from stopline_signals.priority import Ahead, Progress, State, VehicleClass, VehicleReport
 
 SOURCES = {
     Source.CABINET: state_pb2.SOURCE_CABINET,

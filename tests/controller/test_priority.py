@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from stopline_controller.approach import HEADWAY_S, START_UP_S, Now, need
-from stopline_controller.priority import (
+from stopline_controller.priority import PriorityBook
+from stopline_controller.sources import Source
+from stopline_hil.example import crossroads
+from stopline_signals.approach import HEADWAY_S, START_UP_S, Now, need
+from stopline_signals.detectors import NOTHING, DetectorReading
+from stopline_signals.engine import Engine, EngineState
+from stopline_signals.priority import (
     Ahead,
-    PriorityBook,
     PrioritySettings,
     Progress,
     State,
     VehicleClass,
     VehicleReport,
 )
-from stopline_controller.sources import Source
-from stopline_hil.example import crossroads
-from stopline_signals.detectors import NOTHING, DetectorReading
-from stopline_signals.engine import Engine, EngineState
 from tests.controller.manual_clock import ManualClock
 
 PLAN = replace(crossroads(), junction="A")

@@ -10,8 +10,9 @@ from stopline.v1 import priority_pb2, priority_pb2_grpc
 from stopline_controller import wire
 from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.clock import Clock
-from stopline_controller.priority import PriorityBook, Progress, State
+from stopline_controller.priority import PriorityBook
 from stopline_controller.services.refusals import Context, refuse
+from stopline_signals.priority import Progress, State
 
 
 class PriorityServicer(priority_pb2_grpc.PriorityServiceServicer):
