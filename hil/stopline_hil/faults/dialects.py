@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from stopline_cabinets.modbus.registers import LEASE_START, STATE_LENGTH
-from stopline_cabinets.snmp.codec import DecodeError, ErrorStatus, Message, Oid, Pdu, Value, decode, encode
+from stopline_cabinets.snmp.codec import DecodeError, ErrorStatus, Message, Oid, Pdu, VarBind, decode, encode
 from stopline_hil.faults.wire import Wire
 
 
@@ -123,7 +123,7 @@ class SnmpDialect:
     """NTCIP over SNMP v1 and v2c."""
 
     def __init__(self) -> None:
-        self._before: dict[Oid, tuple[Value, Value]] = {}
+        self._before: dict[Oid, tuple[VarBind, VarBind]] = {}
 
     def wire(self, host: str, port: int) -> Wire:
         """A UDP wire."""
@@ -174,12 +174,12 @@ class SnmpDialect:
             return frame
         bindings = list(message.bindings)
         for at, binding in enumerate(bindings):
-            older, newer = self._before.get(binding.oid, (binding.value, binding.value))
-            if newer != binding.value:
-                older, newer = newer, binding.value
+            older, newer = self._before.get(binding.oid, (binding, binding))
+            if newer != binding:
+                older, newer = newer, binding
             self._before[binding.oid] = (older, newer)
             if at % 2:
-                bindings[at] = binding._replace(value=older)
+                bindings[at] = older
         return encode(message._replace(bindings=tuple(bindings)))
 
 
