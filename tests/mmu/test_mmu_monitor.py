@@ -247,6 +247,35 @@ def test_nema_thresholds_bridge_a_flicker(tenths: int, trips: bool) -> None:
     assert (Rule.CONFLICT in {rule for rule, _ in rules(rows, card)}) is trips
 
 
+@pytest.mark.parametrize(("tenths", "trips"), [(14, False), (16, True)])
+def test_a_flashing_dont_walk_conflicts_after_one_and_a_half_seconds(tenths: int, trips: bool) -> None:
+    """And at once on the strict card, whatever the pedestrian channel shows."""
+    channels = (Channel(name="ped", pedestrian=True, min_change=100), Channel(name="side"))
+    rows = [[Lamp.GREEN, Lamp.RED]] * 100 + [[Lamp.YELLOW, Lamp.RED]] * 20
+    rows += [[Lamp.YELLOW, Lamp.GREEN]] * tenths + [[Lamp.YELLOW, Lamp.RED]] * 80
+    strict = rules(rows, Card(channels=channels))
+    assert strict[0] == (Rule.CONFLICT, ("ped", "side"))
+    nema = rules(rows, Card(channels=channels, thresholds=NEMA_TS2))
+    assert (Rule.CONFLICT in {rule for rule, _ in nema}) is trips
+
+
+@pytest.mark.parametrize(("flash", "trips"), [(0, True), (59, True), (60, False), (300, False)])
+def test_power_up_begins_with_flash(flash: int, trips: bool) -> None:
+    card = replace(CARD, thresholds=replace(NEMA_TS2, max_gap=0))
+    count = len(CARD.channels)
+    monitor = Monitor(card)
+    for time in range(flash):
+        assert monitor.observe(time, [Lamp.FLASH] * count) == []
+    found = monitor.observe(flash, [Lamp.RED] * count)
+    assert [violation.rule for violation in found] == [Rule.POWER_UP_FLASH] * trips
+    assert monitor.observe(flash + 1, [Lamp.RED] * count) == []
+    monitor.observe(flash + 2, [Lamp.FLASH] * count)
+    assert monitor.observe(flash + 3, [Lamp.RED] * count) == [], "a later flash is no power-up"
+    monitor.reset()
+    monitor.observe(flash + 4, [Lamp.RED] * count)
+    assert monitor.tripped is not None, "after a visit it is one again"
+
+
 def test_nema_yellow_is_27_of_30_tenths() -> None:
     card = replace(CARD, thresholds=NEMA_TS2)
     for length, trips in ((27, False), (26, True)):

@@ -79,6 +79,12 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "monitor-mutants",
+        "the monitor finds every seeded fault of lamps, rule book and matrix, and nothing else",
+        ("tests.mmu.mutant_table",),
+        result=True,
+    ),
+    Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
         pytest_at_large("tests/signals", "tests/mmu"),

@@ -13,7 +13,9 @@ def eight_phase_card() -> Card:
     side = [("P4", "4"), ("P4", "7"), ("P4", "8"), ("P8", "8"), ("P8", "3"), ("P8", "4"), ("P4", "P8")]
     vehicles = [{"name": n, "min_green": 50, "min_change": 30, "min_red": 20} for n in turns]
     vehicles += [{"name": n, "min_green": 50, "min_change": 40, "min_red": 20} for n in throughs]
-    people = [{"name": n, "pedestrian": True, "min_green": 70, "min_change": 120} for n in walks]
+    people = [
+        {"name": n, "pedestrian": True, "min_green": 70, "min_change": 120, "min_red": 20} for n in walks
+    ]
     owed = {**dict.fromkeys(turns, 50), **dict.fromkeys(throughs, 55), **dict.fromkeys(walks, 150)}
     return card_from_table(
         {

@@ -47,6 +47,7 @@ def _walk(junction: Junction, arm: int) -> Channel:
         pedestrian=True,
         min_green=book.walk(metres),
         min_change=book.pedestrian_change(metres),
+        min_red=20,
     )
 
 
