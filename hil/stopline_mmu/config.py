@@ -30,15 +30,20 @@ class Thresholds:
     """
 
     conflict: int = 0
+    walk_flash: int = 0
+    """A conflict in which a pedestrian channel shows its clearance, flashing don't walk."""
     dark: int = 0
     dual: int = 0
     tolerance: int = 0
     max_gap: int = 0
+    power_up_flash: int = 0
+    """Least flash between power-up and the first steady lamps; 0 does not ask for any."""
 
 
 STRICT = Thresholds()
-NEMA_TS2 = Thresholds(conflict=4, dark=9, dual=4, tolerance=3, max_gap=3)
-"""NEMA TS 2: conflict and dual trip above 0.45 s, red failure at about 1 s, yellow at 2.7 s of 3."""
+NEMA_TS2 = Thresholds(conflict=4, walk_flash=15, dark=9, dual=4, tolerance=3, max_gap=3, power_up_flash=60)
+"""NEMA TS 2: conflict and dual trip above 0.45 s, with a flashing don't walk at 1.5 s, red failure at about
+1 s, yellow at 2.7 s of 3, a silent controller at 0.3 s; at least 6 s of flash at power-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ class Monitor:
         self.violations: list[Violation] = []
         self.counts: Counter[Rule] = Counter()
         self._time: int | None = None
+        self._powered: int | None = None
+        self._steady = not self.card.thresholds.power_up_flash
         self._open: dict[Fault, int] = {}
         self._reported: set[Fault] = set()
         self._forget()
@@ -116,12 +118,13 @@ class Monitor:
 
     def _judge(self, time: int, lamps: tuple[Lamp, ...]) -> list[Violation]:
         self._key = b""
+        self._powered = time if self._powered is None else self._powered
         if Lamp.FLASH in lamps and all(lamp in (Lamp.FLASH, Lamp.DARK) for lamp in lamps):
             self._forget()  # the whole junction flashes: out of service, nothing to compare with afterwards
             self._lamps = lamps
             return self._lasting(time, {})
         before = self._lamps
-        found: list[Violation] = []
+        found = self._started(time, lamps)
         changed = [i for i, lamp in enumerate(lamps) if before is None or before[i] != lamp]
         if before is not None:
             for i in changed:
@@ -135,6 +138,20 @@ class Monitor:
         for i in starts:
             found += self._cleared(i, lamps, time, present)
         return found
+
+    def _started(self, time: int, lamps: tuple[Lamp, ...]) -> list[Violation]:
+        """The first steady lamps since power-up: flash must have come first, for long enough."""
+        if self._steady or all(lamp is Lamp.DARK for lamp in lamps):
+            return []
+        self._steady = True
+        flashed, least = (
+            time - (time if self._powered is None else self._powered),
+            self.card.thresholds.power_up_flash,
+        )
+        if flashed >= least:
+            return []
+        text = f"steady lamps {flashed / 10} s after power-up, at least {least / 10} s of flash are due"
+        return [Violation(time, Rule.POWER_UP_FLASH, (), text, flashed, least)]
 
     def _leaving(self, i: int, old: Lamp, new: Lamp, time: int, lamps: tuple[Lamp, ...]) -> list[Violation]:
         """Rules about the interval that channel i just ended."""
@@ -205,8 +222,9 @@ class Monitor:
         """Faults visible in this very sample, each with the time (tenths) it may last."""
         limits = self.card.thresholds
         moving = [i for i, lamp in enumerate(lamps) if lamp in MOVING]
+        walking = {i for i in moving if self.card.channels[i].pedestrian and lamps[i] is Lamp.YELLOW}
         present: dict[Fault, int] = {
-            (Rule.CONFLICT, (i, j)): limits.conflict
+            (Rule.CONFLICT, (i, j)): limits.walk_flash if walking & {i, j} else limits.conflict
             for i in moving
             for j in self._foes[i]
             if i < j and lamps[j] in MOVING and not self._excused(i, j)

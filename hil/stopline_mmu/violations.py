@@ -24,6 +24,7 @@ class Rule(StrEnum):
     DUAL = "dual"
     PARTIAL_FLASH = "partial_flash"
     SAMPLE_GAP = "sample_gap"
+    POWER_UP_FLASH = "power_up_flash"
 
 
 class Violation(NamedTuple):
