@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from stopline_hil.ntcip.hires import Code
@@ -69,7 +71,7 @@ def test_splits_of_a_spare_pattern_are_what_the_street_sees(bench: Virtual) -> N
         for begin, end in greens:
             assert abs(end - begin - (10 * SPLITS[phase] - 50)) <= 50, f"phase {phase}: {begin}..{end}"
     majors = [end for _, end in greens_of(bench, since)[2]]
-    assert len(majors) >= 2 and {b - a for a, b in zip(majors, majors[1:], strict=False)} == {900}
+    assert len(majors) >= 2 and {b - a for a, b in itertools.pairwise(majors)} == {900}
     assert {(end - 100) % 900 for end in majors} == {500 - 50}, "offset 10 s; phases 1 and 2 come first"
     bench.assert_safe()
 

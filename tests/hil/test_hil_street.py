@@ -53,7 +53,7 @@ async def drive(client: ModbusCabinet, plan: SignalPlan, dice: random.Random) ->
 
 
 async def test_a_hostile_controller_gets_no_violation_out_of_it() -> None:
-    async with Street(short("arterial", 240), seed=3, rate=60) as street:
+    async with Street(short("arterial", 240), seed=3, rate=40) as street:
         dice = random.Random(3)
         clients = [
             ModbusCabinet("127.0.0.1", street.cabinets[name].port, plan, owner=1, label="dice")
@@ -71,7 +71,7 @@ async def test_a_hostile_controller_gets_no_violation_out_of_it() -> None:
             await client.close()
     assert report.first_violations == ()
     assert report.violations == 0
-    assert sum(report.plans_accepted.values()) > 50
+    assert sum(report.plans_accepted.values()) > 20
     assert report.seconds == 240
     assert report.metrics.vehicles > 50
 

@@ -1,4 +1,4 @@
-"""The closed loop: street, cabinets on Modbus TCP, a controller process, an ambulance, an operator."""
+"""The closed loop: street, cabinets on real wires, a controller process, an ambulance, an operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from stopline_envs.emergency import EmergencyFigures, EmergencyRun
 from stopline_envs.scenario import Scenario
 from stopline_hil.ambulance import Ambulance
 from stopline_hil.controller_process import ControllerProcess
-from stopline_hil.site_files import Post, write_site
+from stopline_hil.fitting import MODBUS, post_for
+from stopline_hil.site_files import write_site
 from stopline_hil.street import Street, StreetReport, Watcher
 from stopline_signals.errors import StoplineError
 
@@ -57,13 +58,23 @@ class LampHistory:
 
 
 async def run_closed_loop(
-    scenario: Scenario, folder: Path, *, seed: int, rate: float, bundle: str, tick: Callable[[int], None]
+    scenario: Scenario,
+    folder: Path,
+    *,
+    seed: int,
+    rate: float,
+    bundle: str,
+    tick: Callable[[int], None],
+    protocols: str = MODBUS,
 ) -> LoopResult:
-    """Run the scenario once, `rate` simulated seconds to one; `tick` is called with every second done."""
+    """Run the scenario once, `rate` simulated seconds to one; `tick` is called with every second done.
+
+    `protocols` is what the cabinets speak (see `fitting.protocols_of`).
+    """
     extra = () if scenario.emergency is None else (scenario.emergency.file,)
-    street = Street(scenario, seed=seed, rate=rate, extra_files=extra)
+    street = Street(scenario, seed=seed, rate=rate, extra_files=extra, protocols=(protocols,))
     async with street:
-        posts = [Post(cabinet.plan, cabinet.host, cabinet.port) for cabinet in street.cabinets.values()]
+        posts = [post_for(cabinet) for cabinet in street.cabinets.values()]
         # An earlier run's audit log and plans must not be counted with this one's.
         shutil.rmtree(folder / "site", ignore_errors=True)
         site = write_site(folder / "site", posts, clock_rate=rate, bundle=bundle)
@@ -84,6 +95,9 @@ async def run_closed_loop(
         finally:
             await controller.kill()
         accepted = sum(cabinet.plans_accepted for cabinet in street.cabinets.values())
+        if any(cabinet.protocol != MODBUS for cabinet in street.cabinets.values()):
+            # Only a Modbus cabinet tells plans from heartbeats; the controller counts what was read back.
+            accepted = int(statistics["plans_accepted"])
     return LoopResult(
         street=report,
         statistics=statistics,
