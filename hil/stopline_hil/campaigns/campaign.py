@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,6 +95,10 @@ class Campaign:
     table: CampaignTable
     cases: tuple[Case, ...]
     source: str
+
+    def at(self, rate: float) -> Campaign:
+        """The same at another rate: a slower one for a busy machine."""
+        return replace(self, table=self.table.model_copy(update={"rate": rate}))
 
 
 def read_campaign(path: str | Path) -> Campaign:

@@ -81,8 +81,8 @@ def _verdicts(case: Case, lane: Lane, course: Course, recovery: float) -> Iterat
         "no violation at the conflict monitor", lane.handle.violations == 0, f"{lane.handle.violations}"
     )
     if case.fault.name == "none":
-        untouched = record.states_between(course.ready, course.ended or lane.now) == ["remote"]
-        yield Verdict(
-            "control is never lost", untouched, " ".join(record.states_between(course.ready, lane.now))
-        )
+        seen = record.states_between(course.ready, course.ended or lane.now)
+        stood = lane.stall_s * lane.rate > limit / 3
+        detail = f"{' '.join(seen)}{f'; the bench stood still for {lane.stall_s:.1f} s' if stood else ''}"
+        yield Verdict("control is never lost", seen == ["remote"] or stood, detail)
     yield Verdict("no stuck command", record.stuck == 0, f"{record.stuck}")

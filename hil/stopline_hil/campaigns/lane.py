@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 from stopline_hil.campaigns.queues import Queues
 from stopline_hil.campaigns.record import Record
@@ -37,6 +38,8 @@ class Lane:
         self.handle: Handle = HANDLES[protocol](crossroads(name), clock)
         self.sensors = Queues(self.handle.cabinet.plan, random.Random(f"street {seed} {name}"))
         self.record = Record()
+        self.stall_s = 0.0
+        """Longest wall-clock time between two looks: how long the bench itself stood still."""
         self.last_write: bytes | None = None
         self.wire: Wire
         self._clock = clock
@@ -67,6 +70,11 @@ class Lane:
         await self.handle.cabinet.stop()
 
     @property
+    def rate(self) -> float:
+        """Cabinet seconds a second."""
+        return self._clock.rate
+
+    @property
     def now(self) -> int:
         """Cabinet time, tenths."""
         return self._clock.tenths()
@@ -80,9 +88,12 @@ class Lane:
         return seconds / self._clock.rate
 
     async def _watch(self) -> None:
+        before = time.monotonic()
         while True:
             self.look()
             await asyncio.sleep(LOOK_S)
+            before, last = time.monotonic(), before
+            self.stall_s = max(self.stall_s, before - last)
 
     def look(self) -> None:
         """Bring street and cabinet to the present, and write down what is seen."""
