@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import random
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 
-from stopline_envs.generate.demand import Demand, make_demand, write_demand
-from stopline_envs.generate.layout import Kind, Layout, make_layout
+from stopline_envs.generate.demand import make_demand, write_demand
+from stopline_envs.generate.layout import Kind, make_layout
 from stopline_envs.generate.pairs import offer_pairs
 from stopline_envs.generate.roads import build_network, lay_roads
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import ScenarioError
+
+
+class Plans(StrEnum):
+    """How generated signals are programmed."""
+
+    STAGES = "stages"
+    NEMA = "nema"
+
 
 SIGNALS = (6, 9)
 FULLNESS = (0.15, 0.7)
@@ -28,6 +37,7 @@ def generate_network(
     duration: int = 1500,
     crossings: bool = False,
     all_stages: bool = False,
+    plans: str = "stages",
 ) -> Scenario:
     """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
 
@@ -40,11 +50,13 @@ def generate_network(
             0.75 no plan can serve it.
         duration: seconds of demand, and of the scenario.
         crossings: sidewalks, signalised crossings, and people on them.
+        plans: "stages", or "nema": dual rings where netconvert builds them (four arms), else actuated stages.
         all_stages: signals nobody walks at offer every stage that may be formed, see `offer_pairs`.
 
     Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
     """
     _check(signals, fullness, duration)
+    nema = plans_of_name(plans) is Plans.NEMA
     rng = random.Random(f"{seed}|{kind}|{signals}|{fullness}|{duration}|{crossings}")
     shape = Kind(kind) if kind in set(Kind) else _no_kind(kind, rng)
     count = signals if signals is not None else rng.randint(*SIGNALS)
@@ -56,13 +68,21 @@ def generate_network(
         work = Path(folder)
         layout = make_layout(shape, count, rng, work)
         roads = lay_roads(layout, rng)
-        build_network(layout, roads, net, rng, work, crossings=crossings)
+        build_network(layout, roads, net, rng, work, crossings=crossings, nema=nema)
         demand = make_demand(layout, roads, net, full, duration, rng, work)
     if all_stages:
         # After the demand: its size is judged by the stages of one cycle.
         offer_pairs(net)
     write_demand(target / "routes.rou.xml", demand, layout, duration, rng, walking=crossings)
-    _write_scenario(target / "scenario.toml", seed, layout, demand, duration)
+    count = len(layout.junctions)
+    write_scenario(
+        target / "scenario.toml",
+        f"{layout.kind}-{count}-seed{seed}",
+        f"Generated {layout.kind} with {count} signals",
+        duration,
+        demand.ratio,
+        demand.vehicles,
+    )
     return load_scenario(target / "scenario.toml")
 
 
@@ -82,16 +102,23 @@ def _no_kind(kind: str | None, rng: random.Random) -> Kind:
     return rng.choice(tuple(Kind))
 
 
-def _write_scenario(path: Path, seed: int, layout: Layout, demand: Demand, duration: int) -> None:
-    name = f"{layout.kind}-{len(layout.junctions)}-seed{seed}"
+def plans_of_name(name: str) -> Plans:
+    """The kind of signal plans of that name; ScenarioError names those there are."""
+    if name not in set(Plans):
+        raise ScenarioError(f"unknown plans {name!r}; known: {', '.join(Plans)}")
+    return Plans(name)
+
+
+def write_scenario(path: Path, name: str, title: str, duration: int, ratio: float, vehicles: float) -> None:
+    """Write the `scenario.toml` of generated files that lie beside it."""
     rows = [
         f'name = "{name}"',
-        f'title = "Generated {layout.kind} with {len(layout.junctions)} signals"',
+        f'title = "{title}"',
         'net = "net.net.xml"',
         'routes = ["routes.rou.xml"]',
         "begin = 0",
         f"end = {duration}",
-        f'notes = "critical flow ratio {demand.ratio:.2f} at the peak, about {demand.vehicles:.0f} vehicles"',
+        f'notes = "critical flow ratio {ratio:.2f} at the peak, about {vehicles:.0f} vehicles"',
         'licence = "generated, no rights reserved"',
     ]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")

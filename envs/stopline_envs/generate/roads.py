@@ -59,12 +59,25 @@ def lay_roads(layout: Layout, rng: random.Random) -> tuple[Road, ...]:
 
 
 def build_network(
-    layout: Layout, roads: tuple[Road, ...], net: Path, rng: random.Random, work: Path, *, crossings: bool
+    layout: Layout,
+    roads: tuple[Road, ...],
+    net: Path,
+    rng: random.Random,
+    work: Path,
+    *,
+    crossings: bool,
+    nema: bool = False,
 ) -> None:
-    """Write the network file by netconvert, with a signal of its own layout at every junction."""
+    """Write the network file by netconvert, with a signal of its own layout at every junction.
+
+    With `nema` junctions of four arms get dual rings, and netconvert makes the others actuated stages.
+    """
     nodes, edges = work / "plain.nod.xml", work / "plain.edg.xml"
     layouts = rng.choice((("opposites",), ("opposites", "incoming"), ("opposites", "opposites", "incoming")))
-    _write(nodes, "nodes", [_node(layout, name, rng.choice(layouts)) for name in layout.points])
+    chosen = {name: rng.choice(layouts) for name in layout.points}
+    if nema:  # rings pair opposite approaches
+        chosen = dict.fromkeys(chosen, "opposites")
+    _write(nodes, "nodes", [_node(layout, name, chosen[name]) for name in layout.points])
     _write(edges, "edges", [_edge(road) for road in roads])
     left_green = rng.choice((0, 6, 8))
     options: dict[str, object] = {
@@ -88,6 +101,8 @@ def build_network(
         "sidewalks.guess.min-speed": 1,
         "crossings.guess": crossings,
     }
+    if nema:
+        options["tls.default-type"] = "NEMA"
     run_binary("netconvert", options)
     strip_header(net)
     if crossings:
@@ -102,11 +117,11 @@ def serve_crossings(net: Path) -> None:
         if "tl" in row.attrib and row.attrib["from"].startswith(":"):
             crossings[row.attrib["tl"]].add(int(row.attrib["linkIndex"]))
     for logic in tree.getroot().iter("tlLogic"):
-        states = [phase.attrib["state"] for phase in logic]
+        states = [phase.attrib["state"] for phase in logic.iter("phase")]
         never = {
             link for link in crossings[logic.attrib["id"]] if not any(state[link] in "Gg" for state in states)
         }
-        if never:
+        if never and logic.get("type") != "NEMA":  # a ring has no place for one more phase
             walk = "".join("G" if link in never else "r" for link in range(len(states[0])))
             # netconvert ends every cycle in red for all, so the walk may simply be appended.
             for duration, state in ((_WALK, walk), (_CLEARANCE, "r" * len(walk))):
