@@ -55,7 +55,7 @@ def document() -> str:
         _CONFIG_NOTES,
         _table(CONFIG),
         "## Discrete inputs",
-        "The first 16 are also `flags` of the state block. There are no coils.",
+        _INPUT_NOTES,
         _table(INPUTS, "input"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -126,6 +126,12 @@ differ, the PLC updated in between: read again. Detectors are counted in the sig
 _CONFIG_NOTES = """\
 What the cabinet keeps to itself, for a controller or an engineer to compare with their own. 0xFFFF
 in the intergreen matrix: the two groups do not conflict."""
+
+_INPUT_NOTES = """\
+The first 16 are also `flags` of the state block; from 16 on each detector and each group's demand is a
+bit, for clients that want no more. There are no coils, and writing one is refused with exception 1: a
+single bit carries neither an owner nor a deadline. What coils are for elsewhere, holds, calls and omits,
+is in the plan."""
 
 if __name__ == "__main__":
     print(document(), end="")
