@@ -86,7 +86,7 @@ def _breaks() -> Iterator[Break]:
     yield fault("turns trapped", changes, "ending_groups", _greens_untouched, Rule.YELLOW_TRAP, way=(3, 8))
     yield fault("greens two seconds late", changes, "_late_ends", _late, Rule.CLEARANCE, Rule.CONFLICT)
     yield fault(
-        "walks begin at once", changes, "ready_at", lambda self, *lamps: 0, Rule.SHORT_RED, way=(3, 0)
+        "walks begin at once", changes, "ready_at", lambda self, *lamps: 0, Rule.YELLOW_TO_GREEN, way=(3, 0)
     )
 
 

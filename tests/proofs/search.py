@@ -87,6 +87,7 @@ class Search:
         self.guard = Guard(self.engine)
         self.rules = LampRules(plan)
         self._calls = tuple(calls)
+        self._judged: dict[tuple[View, tuple[int, ...]], tuple[View, list[str]]] = {}
         self._guarded = guarded
         self._every = every
         self._requests = (KEEP, *range(len(plan.stages) + 1), UNKNOWN, -UNKNOWN)
@@ -165,6 +166,7 @@ class Search:
 
     def _expand(self, at: int, numbers: dict[Node, int], found: Found) -> None:
         state, view = found.nodes[at]
+        self._judged.clear()
         for stage, free in self.verdicts(state).items():
             for calls in self._calls:
                 after, seen = self._walk(state, view, stage, calls, found, at)
@@ -190,7 +192,11 @@ class Search:
         return self.engine.advance(state, KEEP, calls, NOW + self._every).state, view
 
     def _show(self, state: EngineState, view: View, stage: int, calls: int, found: Found, at: int) -> View:
-        view, problems = self.rules.step(view, state.aspects)
+        # Most requests and calls show the same lamps a tick later.
+        judged = self._judged.get((view, state.aspects))
+        if judged is None:
+            judged = self._judged[view, state.aspects] = self.rules.step(view, state.aspects)
+        view, problems = judged
         if problems:
             way = [*found.way_to(at), (stage, calls)]
             raise Unsafe(f"{self.plan.junction}: {problems[0]}; verdicts and calls: {way}\n{self.plan}")
