@@ -55,9 +55,9 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
 
     def _decide(self, request: decision_pb2.DecideRequest) -> decision_pb2.DecideResponse:
         began = time.perf_counter_ns()
-        which = request.WhichOneof("input")
-        if which == "observation":
-            decision = self._decider.from_observation(request.junction_id, request.observation)
+        observation = request.observation
+        if observation:
+            decision = self._decider.from_observation(request.junction_id, observation)
         else:
             decision = self._decider.from_readings(request.junction_id, request.readings)
         return decision_pb2.DecideResponse(
