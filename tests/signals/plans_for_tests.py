@@ -58,6 +58,32 @@ def four_groups() -> SignalPlan:
     )
 
 
+def shared_lanes() -> SignalPlan:
+    """Two streets of shared lanes that turn left across each other, both ways permissive or one alone."""
+    names = ("north", "south", "east", "west")
+    facing = (1, 0, 3, 2)
+    groups = tuple(
+        SignalGroup(
+            name=name, yellow=30 + g, min_green=50 + 10 * g, oncoming=(names[facing[g]],), max_red=700
+        )
+        for g, name in enumerate(names)
+    )
+    matrix = tuple(
+        tuple(NO_CONFLICT if i == j else groups[i].yellow + 10 + 3 * j for j in range(4)) for i in range(4)
+    )
+    stages = [Stage("both", (), (0, 1)), Stage("across", (), (2, 3))]
+    stages += [Stage(f"{name} alone", (g,)) for g, name in enumerate(names)]
+    yields = tuple(tuple(facing[i] == j for j in range(4)) for i in range(4))
+    return SignalPlan(
+        junction="shared",
+        groups=groups,
+        stages=tuple(stages),
+        intergreen=matrix,
+        yields=yields,
+        red_revert=15,
+    )
+
+
 def eight_phases() -> SignalPlan:
     """Dual ring with two preempts; 1 and 5 also turn on a flashing arrow; crossings beside 2, 4, 6 and 8."""
     phases = [Phase(number=n, yellow=40, red=15, walk=70, ped_clear=120) for n in (2, 4, 6, 8)]
