@@ -164,6 +164,10 @@ class NetworkRun:
             self.violations += self._junctions[index].watch(now, letters)
         return seen
 
+    def incidents(self) -> dict[str, int]:
+        """Teleports, collisions and the like that SUMO counted; while it runs."""
+        return self._running().incidents()
+
     def metrics(self) -> TripMetrics:
         """Trip figures of the run; ends it. Needs `trips=True`."""
         return self._running().metrics()

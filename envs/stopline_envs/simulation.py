@@ -26,6 +26,14 @@ LOG_TAIL = 20
 """Lines of SUMO's log quoted in an error."""
 
 GUI_COMMAND = ("sumo-gui", "--start", "true", "--quit-on-end", "true", "--delay", "50")
+INCIDENTS = {
+    "teleports": "stats.teleports.total",
+    "collisions": "stats.safety.collisions",
+    "emergency_stops": "stats.safety.emergencyStops",
+    "emergency_brakings": "stats.safety.emergencyBraking",
+    "jammed_people": "stats.persons.jammed",
+}
+"""Counted by SUMO itself; vehicles that teleport leave their place in a jam to others."""
 _owner: SumoSimulation | None = None
 _window: Any = None
 """The traci module while it speaks to a window."""
@@ -84,7 +92,7 @@ class SumoSimulation:
             else:
                 libsumo_module().start(command)
         except Exception as error:
-            last_words = self._last_words() or str(error)
+            last_words = self._explained(error)
             self._drop_folder()
             raise SimulationError(
                 f"scenario {self.scenario.name}: SUMO did not start: {last_words}"
@@ -104,7 +112,7 @@ class SumoSimulation:
         try:
             self._step(0.0)
         except Exception as error:
-            last_words = self._last_words() or str(error)
+            last_words = self._explained(error)
             raise SimulationError(
                 f"scenario {self.scenario.name}: SUMO stopped at {self.now} s: {last_words}"
             ) from error
@@ -130,6 +138,11 @@ class SumoSimulation:
     def expected_vehicles(self) -> int:
         """Vehicles that are under way or still to come."""
         return int(libsumo_module().simulation.getMinExpectedNumber())
+
+    def incidents(self) -> dict[str, int]:
+        """What SUMO counted so far that ordinary traffic has none of."""
+        read = libsumo_module().simulation.getParameter
+        return {name: int(read("", key)) for name, key in INCIDENTS.items()}
 
     def close(self) -> None:
         """End the run and free the process for another; harmless when nothing runs."""
@@ -170,7 +183,9 @@ class SumoSimulation:
         additional = [*scenario.additional, *([_edge_data(folder)] if self._trips else [])]
         if additional:
             command += ["--additional-files", ",".join(map(str, additional))]
-        command += ["--seed", str(self.seed % 2**31), "--time-to-teleport", "-1", "--xml-validation", "never"]
+        command += ["--seed", str(self.seed % 2**31), "--xml-validation", "never"]
+        if "--time-to-teleport" not in self._options:
+            command += ["--time-to-teleport", "-1"]
         command += ["--no-step-log", "true", "--duration-log.disable", "true", "--no-warnings", "true"]
         command += ["--error-log", str(folder / "error.log")]
         if self._trips:
@@ -180,6 +195,12 @@ class SumoSimulation:
 
     def _trip_file(self, folder: Path) -> Path:
         return folder / "trips.xml"
+
+    def _explained(self, error: Exception) -> str:
+        """SUMO's last words, and where in the route files they come from."""
+        from stopline_envs.demand.check import explain_failure
+
+        return explain_failure(self.scenario, self._last_words() or str(error))
 
     def _last_words(self) -> str:
         if self._folder is None:

@@ -128,6 +128,8 @@ class SlotRun:
     def summary(self) -> dict[str, Any]:
         """What an episode's info says at its end."""
         figures: dict[str, Any] = {"scenario": self.run.scenario.name, "violations": self.run.violations}
+        # SUMO goes on where a street would not: said, because a figure from such a run means little.
+        figures |= {name: count for name, count in self.run.incidents().items() if count}
         if self.settings.trips:
             figures["metrics"] = self.run.metrics()
         return figures

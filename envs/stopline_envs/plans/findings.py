@@ -14,6 +14,7 @@ class FindingKind(StrEnum):
     SHARED_LINK = "shared link"
     NO_PROGRAM = "no program"
     UNCONTROLLED = "not controlled"
+    ONE_STAGE = "one stage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

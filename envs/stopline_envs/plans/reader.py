@@ -87,6 +87,9 @@ def read_plans(
         plan = with_actuated_times(with_nema_times(plan, given), given)
         plans[tls], programs[tls], signals[tls] = plan, program, signal
         findings += own_findings
+        if len(plan.stages) == 1:
+            message = "its program has one stage, so there is nothing to decide; add phases with netconvert"
+            findings.append(Finding(signal=tls, kind=FindingKind.ONE_STAGE, message=message))
         zones.update({(tls, name): zone for name, zone in own_zones.items()})
     if not plans:
         raise NetworkError(f"{network.path}: no road signal with a program; add one with netconvert")
