@@ -11,10 +11,11 @@ from pettingzoo import ParallelEnv
 
 from stopline_envs.actions import ActionFace, NextStage, action_face
 from stopline_envs.env_core import RENDER_MODES, RGB_ARRAY, EnvCore, rendered
+from stopline_envs.episodes import ScenarioSource, scenario_for
 from stopline_envs.neighbours import observation_size
 from stopline_envs.network import plans_of
 from stopline_envs.picture.map import Picture
-from stopline_envs.scenario import Scenario, load_scenario
+from stopline_envs.scenario import load_scenario
 from stopline_envs.slots import MOST, Masks, Observations, SlotSettings
 from stopline_signals.observation import ObservationLayout
 
@@ -36,18 +37,20 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
 
     def __init__(
         self,
-        scenario: Scenario | str = "arterial",
+        scenario: ScenarioSource | str = "arterial",
         *,
         settings: SlotSettings | None = None,
         render_mode: str | None = None,
     ) -> None:
         """Nothing starts before `reset`.
 
+        A source must give the same network in every episode, as one that varies its demand does.
         `render_mode` "rgb_array" draws the network at each `render()`, "human" opens a window of sumo-gui.
         """
         self.settings = rendered(settings or SlotSettings(), render_mode)
-        self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
-        self._core = EnvCore(self.scenario, self.settings)
+        source = load_scenario(scenario) if isinstance(scenario, str) else scenario
+        self.scenario = scenario_for(source, 0)
+        self._core = EnvCore(source, self.settings)
         self.possible_agents = list(self._core.signals())
         self.agents: list[str] = []
         self.render_mode = render_mode
@@ -127,7 +130,7 @@ class NetworkEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]  # mypy find
 
 
 def network_env(
-    scenario: Scenario | str = "arterial",
+    scenario: ScenarioSource | str = "arterial",
     *,
     actions: ActionFace | str = "stage",
     settings: SlotSettings | None = None,

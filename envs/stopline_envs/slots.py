@@ -34,7 +34,8 @@ class SlotSettings:
     look costs about a tenth of the second it looks at. `reward` is a name or a sum, as "delay + 0.1
     emissions" (see `rewards`). `sensors` (a profile or its name) and `faults` replace the scenario's own.
     `neighbours` appends what that many signals nearby show and hold (see `neighbours`). `gui` opens a
-    window of sumo-gui.
+    window of sumo-gui. Episodes begin after `warmup` seconds under the plans' fixed programs, by default the
+    scenario's own.
     """
 
     decision_interval: int = 5
@@ -49,6 +50,7 @@ class SlotSettings:
     neighbours: int = 0
     sensors: SensorProfile | str | None = None
     gui: bool = False
+    warmup: int | None = None
 
     def __post_init__(self) -> None:
         find_reward(self.reward)  # a wrong name is an error here, not in some worker later
@@ -65,6 +67,8 @@ class SlotRun:
         reward = find_reward(settings.reward)
         if settings.sensors is not None:
             scenario = replace(scenario, sensors=sensor_profile(settings.sensors))
+        if settings.warmup is not None:
+            scenario = replace(scenario, warmup=settings.warmup)
         self.run = NetworkRun(
             scenario,
             signals=settings.signals,
