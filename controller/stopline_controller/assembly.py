@@ -74,8 +74,14 @@ def assemble(site: Site) -> Controller:
     arbiter = Arbiter(tables.control.stack)
     # Junctions of one slot decide in different ticks, whatever the interval.
     controls = {
-        plan.junction: JunctionControl(plan, arbiter, round(interval * 10), phase=index // SLOTS)
-        for index, plan in enumerate(plans)
+        junction.plan.junction: JunctionControl(
+            junction.plan,
+            arbiter,
+            round(interval * 10),
+            phase=index // SLOTS,
+            preempts=junction.preempts,
+        )
+        for index, junction in enumerate(site.junctions)
     }
     hub, statistics = Hub(), Statistics()
     runtimes = [

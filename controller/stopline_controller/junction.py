@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from stopline_cabinets.words import OWN_PATTERN, CabinetState, Kind, Mode
+import structlog
+
+from stopline_cabinets.preempts import preempt_for
+from stopline_cabinets.words import OWN_PATTERN, CabinetState, Can, Kind, Mode
 from stopline_controller.arbiter import Arbiter, Ruling
 from stopline_controller.foresight import changes_to_come
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
@@ -18,7 +21,11 @@ from stopline_signals.guard import Guard, Reason, Verdict
 from stopline_signals.plan import SignalPlan
 from stopline_signals.view import JunctionView
 
+log = structlog.get_logger(__name__)
+
 NEVER = -1
+BY_CABINET = frozenset({Kind.PATTERN, Kind.PREEMPT})
+"""Kinds of plan under which the cabinet itself chooses its stages, by its own rules."""
 
 
 class Action(StrEnum):
@@ -44,10 +51,19 @@ class JunctionControl:
     Time is the cabinet's own (tenths), so that a clock that steps, here or there, moves no deadline.
     """
 
-    def __init__(self, plan: SignalPlan, arbiter: Arbiter, interval: int, *, phase: int = 0) -> None:
+    def __init__(
+        self,
+        plan: SignalPlan,
+        arbiter: Arbiter,
+        interval: int,
+        *,
+        phase: int = 0,
+        preempts: bool = False,
+    ) -> None:
         """Decide every `interval` tenths; commands of other sources are refreshed as often.
 
-        The second decision comes `phase` tenths early, so that junctions that start together do not decide
+        With `preempts`, emergency vehicles are served by the cabinet's own preempt for their stage. The
+        second decision comes `phase` tenths early, so that junctions that start together do not decide
         together ever after.
         """
         self.plan = plan
@@ -57,6 +73,7 @@ class JunctionControl:
         self._below_centre = arbiter.order[arbiter.order.index(Source.CENTRE) + 1 :]
         self._interval = interval
         self._phase = phase % interval
+        self._preempts = preempts
         self._unwatched = groups_without_sensor(plan)
         self._next_decision = NEVER
         self._last_ask: tuple[Order, Source, str] | None = None
@@ -183,7 +200,10 @@ class JunctionControl:
                 action = Action.RELEASE if self._last_ask else Action.NOTHING
                 self._last_ask = None
             return Step(action, ruling, Verdict(state.stage, None), stay)
-        verdict = Verdict(state.stage, None) if winner.kind is Kind.PATTERN else self._judge(state, winner)
+        if self._preempts and winner.source is Source.EMERGENCY:
+            winner = _by_preempt(winner, self.plan, seen.can)
+        own = winner.kind in BY_CABINET
+        verdict = Verdict(state.stage, None) if own else self._judge(state, winner)
         kept = self._kept
         if kept and not fresh and self._plain and ruling is kept.ruling and verdict == kept.verdict:
             return kept
@@ -196,6 +216,12 @@ class JunctionControl:
         nothing_to_do = asked and step.action is Action.NOTHING and winner.source is Source.POLICY
         self._kept = step if nothing_to_do and self._plain else None
         return step
+
+    def unable(self, order: Order) -> None:
+        """The cabinet cannot do that: a preempt is not asked for again, its stage is."""
+        if order.kind is Kind.PREEMPT:
+            self._preempts = False
+            log.warning("preempts_given_up", junction=self.plan.junction, preempt=order.pattern)
 
     def blind(self, reason: str) -> Ruling:
         """The stack while the cabinet does not answer: nobody asks for anything."""
@@ -272,10 +298,16 @@ def _only_later(seen: CabinetState, last: CabinetState, known: EngineState) -> b
 
 def _order(winner: Proposal, verdict: Verdict, calls: int, omits: int) -> Order:
     """What to ask for: another kind of plan only once the guard lets it begin, before that its stage."""
-    if winner.kind is Kind.PATTERN:
+    if winner.kind in BY_CABINET:
         return Order(KEEP, winner.kind, winner.pattern, calls, omits)
     kind = winner.kind if verdict.stage == winner.stage else Kind.STAGES
     return Order(verdict.stage, kind, OWN_PATTERN, calls, omits)
+
+
+def _by_preempt(winner: Proposal, plan: SignalPlan, can: Can) -> Proposal:
+    """The cabinet's preempt that dwells in the stage asked for, where it has one."""
+    number = preempt_for(plan, winner.stage) if Can.PREEMPT in can else None
+    return winner if number is None else winner._replace(kind=Kind.PREEMPT, pattern=number)
 
 
 def _cabinets_own(seen: CabinetState) -> Iterable[Proposal]:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import structlog
 
-from stopline_cabinets.errors import CabinetOffline, WrongCabinet
+from stopline_cabinets.errors import CabinetOffline, PlanRefused, WrongCabinet
 from stopline_cabinets.seam import AtHand, Cabinet
-from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, stage_minimum
+from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, Result, stage_minimum
 from stopline_controller.clock import Clock
 from stopline_controller.sources import Order
 from stopline_controller.statistics import Statistics
@@ -38,6 +38,8 @@ class Asked(NamedTuple):
 
     accepted: bool
     problem: str = ""
+    unable: bool = False
+    """Whether the cabinet will never take it."""
 
 
 class CabinetLink:
@@ -115,7 +117,8 @@ class CabinetLink:
             self._statistics.write.add((time.perf_counter() - began) * 1000)
         except CabinetError as error:
             self._refused(error)
-            return Asked(False, str(error))
+            unable = isinstance(error, PlanRefused) and error.result in (Result.UNABLE, Result.BAD_FIELD)
+            return Asked(False, str(error), unable)
         if self.problem:
             log.info("cabinet_takes_plans_again", cabinet=self._cabinet.name)
             self.problem = ""

@@ -242,6 +242,8 @@ class ControlLoop:
                 self._statistics.command.add((time.perf_counter() - decided) * 1000)
             else:
                 self._statistics.plans_refused += 1
+                if asked.unable:
+                    junction.control.unable(step.order)
         await junction.link.beat()
 
     def _publish(self, slot: Sequence[JunctionRuntime]) -> None:

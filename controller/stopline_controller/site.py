@@ -52,6 +52,8 @@ class JunctionSite:
     driver: Driver
     options: Any
     """The options of the driver, of the type it declares."""
+    preempts: bool = False
+    """Whether emergency vehicles are served by the cabinet's own preempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class _Reader:
             except StoplineError as error:
                 self.add((*where, "cabinet"), str(error))
                 return None
-        return JunctionSite(plan, driver, options)
+        return JunctionSite(plan, driver, options, preempts=row.emergency == "preempt")
 
     def _plan(self, where: tuple[str | int, ...], row: JunctionTable) -> SignalPlan | None:
         path = self._path.parent / row.plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -186,6 +186,8 @@ class JunctionTable(Table):
     """Signal plan (TOML), relative to the site file."""
     cabinet: dict[str, Any]
     """`driver` and that driver's own entries."""
+    emergency: Literal["holds", "preempt"] = "holds"
+    """How an emergency vehicle gets its stage: asked for as any other, or by the cabinet's own preempt."""
 
 
 class SiteTables(Table):

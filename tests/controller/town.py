@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stopline_cabinets.fake import FakeCabinet, FakeStreet
-from stopline_cabinets.words import DARK, CabinetState, Can
+from stopline_cabinets.words import DARK, CabinetState, Can, Kind
 from stopline_controller.arbiter import Arbiter
 from stopline_controller.audit import AuditLog
 from stopline_controller.desk import Desk, Grant, Request
@@ -59,6 +59,7 @@ class Town:
         policy: Chooser | None = rest,
         plan: SignalPlan = PLAN,
         can: Can = ~Can.NONE,
+        preempts: bool = False,
         max_lease: float = 300.0,
     ) -> None:
         self.plan = plan
@@ -68,7 +69,7 @@ class Town:
         self.street.core._observer = self._look
         self.monitor = Monitor(card_from_plan(plan))
         self.arbiter = Arbiter()
-        self.control = JunctionControl(plan, self.arbiter, 10)
+        self.control = JunctionControl(plan, self.arbiter, 10, preempts=preempts)
         self.leases = LeaseBook(self.clock, max_lease)
         self.book = OverrideBook(self.leases)
         self.audit = AuditLog(folder / "audit.sqlite")
@@ -177,7 +178,9 @@ class Town:
             await self.link.release()
         elif step.action is Action.ASK:
             asked = await self.link.ask(step.order)
-            if not asked.accepted:
+            if asked.unable:
+                self.control.unable(step.order)
+            if not asked.accepted and step.order.kind is not Kind.PREEMPT:
                 self.refused.append(asked.problem)
         self._publish(seen, step)
 
