@@ -126,6 +126,10 @@ class Wish(NamedTuple):
     reason: str
 
 
+KEPT_VEHICLES = 1_000
+"""Vehicles remembered before those that fell silent are looked for; every trip may have a name of its own."""
+
+
 class PriorityRequests:
     """The standing requests of all vehicles at some junctions; not for several threads at once."""
 
@@ -143,6 +147,8 @@ class PriorityRequests:
         if report.sequence <= last and now - at <= self._settings.report_timeout:
             return self._standing(report.vehicle, now)
         self._heard[report.vehicle] = (report.sequence, now)
+        if len(self._heard) > KEPT_VEHICLES:
+            self._forget_silent(now)
         named = {} if report.cancel else {ahead.junction: ahead for ahead in report.ahead}
         gone = [
             Progress(junction, State.COMPLETED, reason="cancelled" if report.cancel else "passed")
@@ -155,6 +161,15 @@ class PriorityRequests:
             if ahead.junction in self._plans and (problem := self._update(report, ahead, now))
         ]
         return [*self._standing(report.vehicle, now), *gone, *refused]
+
+    def _forget_silent(self, now: float) -> None:
+        """Drop vehicles without a request that fell silent: they may count from the start again anyway."""
+        asking = {vehicle for requests in self._requests.values() for vehicle in requests}
+        self._heard = {
+            vehicle: heard
+            for vehicle, heard in self._heard.items()
+            if vehicle in asking or now - heard[1] <= self._settings.report_timeout
+        }
 
     def waiting(self, junction: str) -> bool:
         """Whether any vehicle has a request at the junction."""

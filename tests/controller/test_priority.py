@@ -13,6 +13,7 @@ from stopline_signals.approach import HEADWAY_S, START_UP_S, Now, need
 from stopline_signals.detectors import NOTHING, DetectorReading
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.priority import (
+    KEPT_VEHICLES,
     Ahead,
     PrioritySettings,
     Progress,
@@ -175,6 +176,14 @@ def test_a_vehicle_that_was_silent_may_number_its_reports_anew() -> None:
     street.run(8.1)
     street.report(eta=5, sequence=1)
     assert street.ask() == {Source.EMERGENCY: SIDE}
+
+
+def test_vehicles_without_number_do_not_fill_the_memory() -> None:
+    street = Street()
+    for number in range(5 * KEPT_VEHICLES):
+        street.report(f"trip {number}", cancel=True)
+        street.clock.at += 0.1
+    assert len(street.book._requests._heard) <= KEPT_VEHICLES + 1
 
 
 def test_a_movement_the_junction_does_not_have_is_refused_by_name() -> None:
