@@ -15,6 +15,17 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a proof, a test that names a number of examples for the suite takes ten times as many."""
+    if settings.get_current_profile_name() != "prove":
+        return
+    for test in {getattr(item, "obj", None) for item in items}:
+        own: settings | None = getattr(test, "_hypothesis_internal_use_settings", None)
+        if test is not None and own is not None and own.max_examples < settings().max_examples:
+            more = settings(own, max_examples=10 * own.max_examples)
+            test._hypothesis_internal_use_settings = more
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the checkout under test."""
