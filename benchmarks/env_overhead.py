@@ -23,8 +23,9 @@ from benchmarks._table import Figure, main
 
 ROOT = Path(__file__).resolve().parent.parent
 REPEATS = 5
-TRACI_S = 600
-"""The peer by TraCI is so slow that it is compared over the first ten minutes."""
+TRACI_S = 300
+"""The peer by TraCI is so slow that it is compared over the first minutes."""
+ARMS = ("bare", "sensors", "core", "pettingzoo", "sumo_rl_libsumo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +36,41 @@ class Case:
     seconds: int
     peer: float
     traci: float
+    arms: tuple[str, ...] = ARMS
 
 
 CASES = (
-    Case("cologne8", 3600, 1.2, 10.0),
-    Case("grid4x4", 3600, 1.2, 10.0),
-    Case("ingolstadt21", 1800, 1.05, 6.0),
+    Case("cologne8", 3600, 1.2, 10.0, (*ARMS, "own_look", "slots")),
+    Case("grid4x4", 1800, 1.2, 10.0),
+    Case("ingolstadt21", 900, 1.05, 6.0),
 )
-SENSORS_LIMIT, BARE_LIMIT, SCALING_LIMIT = 1.10, 1.35, 0.9
-EVERY_SECOND = "cologne8"
-SCALED = "cologne8"
-ARMS = ("bare", "sensors", "own_look", "core", "pettingzoo", "slots", "sumo_rl_libsumo")
+EVERY_SECOND = Case("cologne8", 900, 0.0, 0.0, ("bare", "sensors", "core"))
+SENSORS_LIMIT, BARE_LIMIT = 1.10, 1.35
 
 
 def measure() -> Sequence[Figure]:
     """Time our environments beside bare SUMO, the same sensors read by hand, and sumo-rl."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in CASES:
-            figures += _compared(case, Path(folder))
-        figures += _every_second(Path(folder))
-    return [*figures, *_scaling()]
+        for part in (*(_compared(case, Path(folder)) for case in CASES), _every_second(Path(folder))):
+            for figure in part:
+                print(figure, file=sys.stderr)
+                figures.append(figure)
+    return figures
 
 
 def _compared(case: Case, folder: Path) -> Iterator[Figure]:
-    times = Rounds(case.scenario, case.seconds, 5, folder).times(ARMS)
-    for arm in ARMS:
-        yield Figure(case.scenario, f"{TITLES[arm]}, CPU s", statistics.median(times[arm]))
-    for arm in ("core", "pettingzoo", "slots"):
-        limits = (SENSORS_LIMIT, BARE_LIMIT) if arm == "core" else (None, None)
+    times = Rounds(case.scenario, case.seconds, 5, folder).times(case.arms)
+    for arm, spent in times.items():
+        yield Figure(case.scenario, f"{TITLES[arm]}, CPU s", statistics.median(spent))
+    for arm in (arm for arm in case.arms if arm in OURS):
+        by_hand, bare = (SENSORS_LIMIT, BARE_LIMIT) if arm == "core" else (None, None)
         title = TITLES[arm]
-        yield Figure(
-            case.scenario, f"{title} / same sensors by hand", _ratio(times, arm, "sensors"), limits[0]
-        )
-        yield Figure(case.scenario, f"{title} / bare replay", _ratio(times, arm, "bare"), limits[1])
-    yield Figure(case.scenario, "environment / our own look alone", _ratio(times, "core", "own_look"))
+        yield Figure(case.scenario, f"{title} / same sensors by hand", _ratio(times, arm, "sensors"), by_hand)
+        yield Figure(case.scenario, f"{title} / bare replay", _ratio(times, arm, "bare"), bare)
     for arm in ("core", "pettingzoo"):
-        factor = _ratio(times, "sumo_rl_libsumo", arm)
         limit = case.peer if arm == "core" else None
+        factor = _ratio(times, "sumo_rl_libsumo", arm)
         yield Figure(case.scenario, f"sumo-rl (libsumo) / {TITLES[arm]}", factor, limit, at_least=True)
     short = Rounds(case.scenario, TRACI_S, 5, folder).times(("core", "sumo_rl_traci"))
     factor = _ratio(short, "sumo_rl_traci", "core")
@@ -81,31 +79,12 @@ def _compared(case: Case, folder: Path) -> Iterator[Figure]:
 
 
 def _every_second(folder: Path) -> Iterator[Figure]:
-    times = Rounds(EVERY_SECOND, 3600, 1, folder).times(("bare", "sensors", "core"))
-    case = f"{EVERY_SECOND}, decisions every second"
-    yield Figure(case, "environment / same sensors by hand", _ratio(times, "core", "sensors"))
-    yield Figure(case, "environment / bare replay", _ratio(times, "core", "bare"))
-
-
-def _scaling() -> Iterator[Figure]:
-    """Wall time of two workers beside one, and of two bare processes beside one, in turn."""
-    walls: dict[str, list[float]] = {}
-    for _ in range(REPEATS):
-        for kind in ("workers", "alone"):
-            for number in (1, 2):
-                walls.setdefault(f"{kind} {number}", []).append(_scaled(kind, number))
-    ours = 2 * statistics.median(_each(walls["workers 1"], walls["workers 2"]))
-    bare = 2 * statistics.median(_each(walls["alone 1"], walls["alone 2"]))
-    yield Figure(SCALED, "2 workers: decisions per second of wall time, of those of 1", ours)
-    yield Figure(SCALED, "2 bare replays: the same, what this machine allows", bare)
-    yield Figure(
-        SCALED, "2 workers: share of what this machine allows", ours / bare, SCALING_LIMIT, at_least=True
-    )
-
-
-def _scaled(kind: str, number: int) -> float:
-    command = [sys.executable, "-m", "benchmarks._env_scaling", kind, SCALED, str(number)]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    """Costs more, for five times as many decisions; held to nothing."""
+    case = EVERY_SECOND
+    times = Rounds(case.scenario, case.seconds, 1, folder).times(case.arms)
+    name = f"{case.scenario}, decisions every second"
+    yield Figure(name, "environment / same sensors by hand", _ratio(times, "core", "sensors"))
+    yield Figure(name, "environment / bare replay", _ratio(times, "core", "bare"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +119,7 @@ class Rounds:
         return spent
 
 
+OURS = {"core", "pettingzoo", "slots"}
 TITLES = {
     "bare": "bare replay",
     "sensors": "same sensors by hand",

@@ -107,14 +107,18 @@ class Sensors:
     def look(self) -> Snapshot:
         """Read every detector now."""
         where, how_fast = self._vehicles()
-        cells: Integers = np.asarray(where, dtype=np.int64)
-        speeds: Floats = np.asarray(how_fast, dtype=np.float64)
-        present = np.bincount(cells, minlength=len(self._limits))
-        standing = np.bincount(cells[speeds < QUEUED_BELOW_MPS], minlength=len(self._limits))
+        cells: Integers = np.array(where, np.int64)
+        speeds: Floats = np.array(how_fast, np.float64)
+        count = len(self._limits)
+        # One count for both: the cells of queued vehicles are numbered on past all cells.
+        counted = np.bincount(cells + count * (speeds < QUEUED_BELOW_MPS), minlength=2 * count)
+        standing = counted[count:]
+        present = counted[:count] + standing
         vehicles = self._in_slot.sums(present).astype(np.int64)
-        for slot in self._buttons_pressed():
-            vehicles[slot] = 1
-        waiting = self._waiting_outside()
+        if self._buttons:
+            for slot in self._buttons_pressed():
+                vehicles[slot] = 1
+        waiting = self._waiting_outside() if self._entrances else None
         return Snapshot(
             self.row,
             vehicles,
@@ -151,20 +155,25 @@ class Sensors:
         return waiting
 
     def _truth(
-        self, present: Integers, standing: Integers, cells: Integers, speeds: Floats, waiting: list[float]
+        self,
+        present: Integers,
+        standing: Integers,
+        cells: Integers,
+        speeds: Floats,
+        waiting: list[float] | None,
     ) -> list[Traffic]:
         share = np.minimum(speeds / self._limits[cells], 1.0)
         lost = present - np.bincount(cells, share, len(self._limits))
-        vehicles, queued = self._towards.sums(present), self._towards.sums(standing)
-        rows = zip(
-            vehicles.astype(int).tolist(),
-            queued.astype(int).tolist(),
+        columns = [
+            self._towards.sums(present).astype(np.int64).tolist(),
+            self._towards.sums(standing).astype(np.int64).tolist(),
             self._towards.sums(lost).tolist(),
-            self._past.sums(present).astype(int).tolist(),
-            (self._approached.sums(lost) + waiting).tolist(),
-            strict=True,
-        )
-        return [Traffic(*row) for row in rows]
+        ]
+        if self._wide:
+            approach = self._approached.sums(lost)
+            columns.append(self._past.sums(present).astype(np.int64).tolist())
+            columns.append((approach if waiting is None else approach + waiting).tolist())
+        return list(map(Traffic, *columns))
 
     def _buttons_pressed(self) -> Iterable[int]:
         """Slots of the buttons at which somebody now waits to cross."""
