@@ -118,6 +118,18 @@ class JunctionControl:
         self.allowed = self.guard.allowed(state) if self._choice is None else self._choice.allowed
         return self.now
 
+    def reserve(self, closed: int) -> None:
+        """Close stages (mask) to the policy for an emergency on its way; only after `observe`.
+
+        Overdue calls may then wait as long as the emergency's own stage may make them wait.
+        """
+        if not closed or self.now is None:
+            return
+        allowed = self.allowed
+        if self._choice is None:
+            allowed = self.guard.allowed(self.now.state, GRACE[Source.EMERGENCY])
+        self.allowed = allowed & ~closed or self.allowed
+
     def _learnt(self, seen: CabinetState, previous: EngineState | None) -> EngineState:
         """The signal state as a whole from a read-back and what was known before."""
         calls = calls_from(self.plan, seen.readings) | self._unwatched | self.wishes.calls

@@ -157,7 +157,8 @@ class ControlLoop:
                 if seen is None:
                     continue
                 junction.control.wishes = wishes(junction.name, now, seen.aspects)
-                junction.control.observe(seen)
+                observed = junction.control.observe(seen)
+                junction.control.reserve(self._priority.closed(junction.name, observed))
             except Exception as error:
                 junction.failed("observe", error)
             else:
@@ -198,7 +199,8 @@ class ControlLoop:
     def _step(self, junction: JunctionRuntime, fresh: bool, now: float) -> Step:
         control, name = junction.control, junction.name
         assert junction.seen is not None and control.now is not None
-        proposals = self._priority.proposals(name, control.now)
+        below = control.policy.stage if control.policy else None
+        proposals = self._priority.proposals(name, control.now, below)
         override = self._overrides.proposal(name, now, control.now.state.stage, control.followed)
         if override is not None:
             proposals.append(override)

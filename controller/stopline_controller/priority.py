@@ -35,14 +35,24 @@ class PriorityBook:
         with self._lock:
             return self._requests.report(report, self._clock.seconds())
 
-    def proposals(self, junction: str, now: Now) -> list[Proposal]:
-        """What vehicles ask of the junction as it is: at most one emergency and one transit stage."""
+    def proposals(self, junction: str, now: Now, below: int | None = None) -> list[Proposal]:
+        """What vehicles ask of the junction as it is: at most one emergency and one transit stage.
+
+        `below` is the stage that the policy asks for: an emergency on its way may keep it from beginning.
+        """
         # Looked at without the lock: nearly always there is nothing, and a report is not late by a tick.
         if not self._requests.waiting(junction):
             return []
         with self._lock:
-            wishes = self._requests.wishes(junction, now, self._clock.seconds())
+            wishes = self._requests.wishes(junction, now, self._clock.seconds(), below)
         return [Proposal(SOURCES[wish.urgency], wish.stage, wish.reason, wish.vehicle) for wish in wishes]
+
+    def closed(self, junction: str, now: Now) -> int:
+        """Mask of the stages that the policy must not begin now, or an emergency came too late."""
+        if not self._requests.waiting(junction):
+            return 0
+        with self._lock:
+            return self._requests.closed(junction, now, self._clock.seconds())
 
     def active(self) -> dict[str, list[str]]:
         """Vehicles with a request per junction, for status pages."""

@@ -61,6 +61,10 @@ class EmergencyRun:
     """Follows the vehicle through one run; call `look` once a second, after the simulation step."""
 
     scenario: Scenario
+    vehicle: str = VEHICLE
+    edges: tuple[str, ...] = ()
+    """Its way; without one it takes the scenario's, or a car's."""
+    departs: int | None = None
     sightings: list[Sighting] = field(default_factory=list[Sighting])
     crossed: dict[str, bool] = field(default_factory=dict[str, bool])
     """Per signal crossed: whether the vehicle had to stop at it."""
@@ -73,6 +77,8 @@ class EmergencyRun:
     @property
     def depart(self) -> int:
         """When the vehicle is sent in, s."""
+        if self.departs is not None:
+            return self.departs
         if self.scenario.emergency is not None:
             return self.scenario.emergency.depart
         return self.scenario.begin + round(self.scenario.duration * DEPART_SHARE)
@@ -80,14 +86,15 @@ class EmergencyRun:
     def look(self, now: int) -> Sighting | None:
         """Where the vehicle is now; None before it has entered and after it has arrived."""
         sumo = libsumo_module()
-        if self.scenario.emergency is None and not self._added and now >= self.depart:
-            self._added = _send_in(sumo)
-        if self.gone or VEHICLE not in sumo.vehicle.getIDList():
+        sends = bool(self.edges) or self.scenario.emergency is None
+        if sends and not self._added and now >= self.depart:
+            self._added = _send_in(sumo, self.vehicle, self.edges or _way_of_a_car(sumo))
+        if self.gone or self.vehicle not in sumo.vehicle.getIDList():
             self.gone = bool(self.sightings)
             if self.gone:
                 self._cross(())
             return None
-        sighting = _sight(sumo, now)
+        sighting = _sight(sumo, self.vehicle, now)
         self._note(sumo, sighting)
         return sighting
 
@@ -117,7 +124,7 @@ class EmergencyRun:
         self._cross(sighting.ahead)
         if halted and sighting.ahead and sighting.ahead[0].distance_m <= NEAR_M:
             self._stopped_at = sighting.ahead[0].tls
-        self._time_loss = float(sumo.vehicle.getTimeLoss(VEHICLE))
+        self._time_loss = float(sumo.vehicle.getTimeLoss(self.vehicle))
         self.sightings.append(sighting)
 
     def _cross(self, ahead: tuple[SignalAhead, ...]) -> None:
@@ -130,31 +137,38 @@ class EmergencyRun:
                 self.crossed[signal.tls] = signal.tls == self._stopped_at
 
 
-def _sight(sumo: Any, now: int) -> Sighting:
+def _sight(sumo: Any, name: str, now: int) -> Sighting:
     vehicle = sumo.vehicle
-    ahead = tuple(
-        SignalAhead(tls, link, gap, letter) for tls, link, gap, letter in vehicle.getNextTLS(VEHICLE)
-    )
+    ahead = tuple(SignalAhead(tls, link, gap, letter) for tls, link, gap, letter in vehicle.getNextTLS(name))
     return Sighting(
         now,
-        float(vehicle.getDistance(VEHICLE)),
-        float(vehicle.getSpeed(VEHICLE)),
-        float(vehicle.getAllowedSpeed(VEHICLE)),
+        float(vehicle.getDistance(name)),
+        float(vehicle.getSpeed(name)),
+        float(vehicle.getAllowedSpeed(name)),
         ahead,
     )
 
 
-def _send_in(sumo: Any) -> bool:
-    """Add the vehicle on the way left to the car with the most signals ahead; False while there is none."""
+def _way_of_a_car(sumo: Any) -> tuple[str, ...]:
+    """The way left to the car with the most signals ahead; nothing while there is none."""
     cars = [(len(sumo.vehicle.getNextTLS(name)), name) for name in sumo.vehicle.getIDList()]
     signals, name = max(cars, default=(0, ""))
     if not signals:
-        return False
+        return ()
     edges = sumo.vehicle.getRoute(name)[sumo.vehicle.getRouteIndex(name) :]
-    edges = [edge for edge in edges if not edge.startswith(":")]
-    sumo.vehicletype.copy("DEFAULT_VEHTYPE", TYPE)
-    sumo.vehicletype.setVehicleClass(TYPE, "emergency")
-    sumo.vehicletype.setSpeedFactor(TYPE, SPEED_FACTOR)
-    sumo.route.add(f"{VEHICLE}_route", edges)
-    sumo.vehicle.add(VEHICLE, f"{VEHICLE}_route", typeID=TYPE, departLane="best", departSpeed="max")
+    return tuple(edge for edge in edges if not edge.startswith(":"))
+
+
+def _send_in(sumo: Any, vehicle: str, edges: tuple[str, ...]) -> bool:
+    """Add an emergency vehicle on a way; False without a way."""
+    if not edges:
+        return False
+    if TYPE not in sumo.vehicletype.getIDList():
+        sumo.vehicletype.copy("DEFAULT_VEHTYPE", TYPE)
+        sumo.vehicletype.setVehicleClass(TYPE, "emergency")
+        sumo.vehicletype.setSpeedFactor(TYPE, SPEED_FACTOR)
+        # Its own speed must not depend on how many vehicles came before it.
+        sumo.vehicletype.setSpeedDeviation(TYPE, 0.0)
+    sumo.route.add(f"{vehicle}_route", edges)
+    sumo.vehicle.add(vehicle, f"{vehicle}_route", typeID=TYPE, departLane="best", departSpeed="max")
     return True

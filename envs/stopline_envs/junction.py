@@ -33,6 +33,8 @@ class SimJunction:
         self.monitor = watch.monitor
         self._watch = watch
         self.calls = 0
+        self.grace = 0
+        """Tenths past its max red for which whoever asks now may keep a call waiting: an emergency's right."""
         self.due_at: float = 0
         """The second from which on a lamp may change; asking for a stage and sensing may bring it nearer."""
         self._seen: Snapshot | None = None
@@ -119,7 +121,7 @@ class SimJunction:
         if stage >= self.engine.all_red:
             stage = _UNKNOWN
         seen = self.state is self._judged and stage >= 0 and self._allowed >> stage & 1
-        verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage)
+        verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage, self.grace)
         if verdict.stage != self.state.stage:
             self._request = verdict.stage
             self.due_at = 0

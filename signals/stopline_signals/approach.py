@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stopline_signals.detectors import DetectorReading
-from stopline_signals.engine import Engine, EngineState
+from stopline_signals.engine import NOT_WAITING, Engine, EngineState
 from stopline_signals.plan import Aspect, DetectorKind, SignalPlan
 
 START_UP_S = 2.0
 """Lost time before a standing queue moves, seconds."""
 HEADWAY_S = 2.0
 """Seconds per queued vehicle and lane."""
+
+
+FULL = 0.6
+"""Share of the far zone's room that standing vehicles fill when the queue reaches beyond it."""
+UNSEEN = 1.0
+"""Queue expected beyond a full far zone, in far zones."""
 
 
 class Now(NamedTuple):
@@ -30,17 +36,32 @@ class Need(NamedTuple):
     lead_s: float
 
 
-def need(now: Now, group: int, *, margin_s: float, guarded: bool, wanted: int | None = None) -> Need:
-    """Stage and lead for a vehicle in `group`.
+def need(now: Now, group: int, *, margin_s: float, wanted: int | None = None) -> Need:
+    """Stage and lead for a vehicle in `group`, from the lamps as they are.
 
-    With `guarded` the lead covers the worst case: that another stage begins at this very moment and has to be
-    left again at once. `wanted` is a stage that is preferred when it serves the group as well.
+    That nobody begins meanwhile what would make the way longer is for `closing` to see to. `wanted` is a
+    stage that is preferred when it serves the group as well.
     """
     stage = serving_stage(now, group, wanted)
     way = _way_tenths(now, stage)
-    if guarded:
-        way = max(way, _detour_tenths(now.engine, now.state.stage, stage, group))
     return Need(stage, queue_s(now.engine.plan, now.readings, group) + margin_s + way / 10)
+
+
+def closing(now: Now, group: int, *, left_s: float, margin_s: float) -> int:
+    """Mask of the stages that must not begin now, or the group would not be green in time.
+
+    `left_s` is the time to the vehicle's arrival. The stage in force, and those that serve the group, stay
+    open.
+    """
+    engine, present = now.engine, now.state.stage
+    time = 10 * (left_s - margin_s - queue_s(engine.plan, now.readings, group))
+    stage = serving_stage(now, group)
+    closed = 0
+    for other in range(len(engine.plan.stages)):
+        serves = engine.plan.stages[other].aspect(group) is not Aspect.RED
+        if other != present and not serves and _detour_tenths(now, other, stage) > time:
+            closed |= 1 << other
+    return closed
 
 
 def serving_stage(now: Now, group: int, wanted: int | None = None) -> int:
@@ -57,11 +78,14 @@ def serving_stage(now: Now, group: int, wanted: int | None = None) -> int:
 
 def queue_s(plan: SignalPlan, readings: Sequence[DetectorReading], group: int) -> float:
     """Seconds until the vehicles now queued in front of the group's stop line are gone."""
-    queued = sum(
-        reading.queued
-        for detector, reading in zip(plan.detectors, readings, strict=True)
-        if detector.group == group and detector.kind is not DetectorKind.BUTTON and reading.healthy
-    )
+    queued = 0.0
+    for detector, reading in zip(plan.detectors, readings, strict=True):
+        if detector.group != group or detector.kind is DetectorKind.BUTTON or not reading.healthy:
+            continue
+        queued += reading.queued
+        if detector.kind is DetectorKind.FAR_ZONE and reading.queued >= FULL * detector.capacity > 0:
+            # The queue goes on beyond what is seen.
+            queued += UNSEEN * detector.capacity
     return START_UP_S + HEADWAY_S * queued / max(plan.groups[group].lanes, 1.0) if queued else 0.0
 
 
@@ -71,17 +95,16 @@ def _way_tenths(now: Now, stage: int) -> int:
     if stage == state.stage:
         return max(state.settled_at - state.now, 0)
     wait = engine.earliest(state, stage) - state.now
-    return wait + engine.worst_transition(state.stage, stage)
+    # From the lamps as they are: a walk that has not begun costs nothing.
+    return wait + engine.transition_time(state, stage)
 
 
-def _detour_tenths(engine: Engine, present: int, stage: int, group: int) -> int:
-    """Tenths for the longest way to the stage over one other stage that does not serve the group."""
-    plan = engine.plan
-    ways = [
-        engine.worst_transition(present, other)
-        + max((plan.groups[member].minimum for member in plan.stages[other].groups), default=0)
-        + engine.worst_transition(other, stage)
-        for other in range(len(plan.stages))
-        if other != present and plan.stages[other].aspect(group) is Aspect.RED
-    ]
-    return max(ways, default=0)
+def _detour_tenths(now: Now, other: int, stage: int) -> int:
+    """Tenths until the stage is green, if another begins now and is left again as soon as it may be."""
+    engine, state = now.engine, now.state
+    groups = engine.plan.groups
+    members = engine.plan.stages[other].groups
+    walking = any(groups[g].on_demand and state.waiting_since[g] != NOT_WAITING for g in members)
+    way = engine.worst_transition if walking else engine.typical_transition
+    minimum = max((groups[g].minimum for g in members if walking or not groups[g].on_demand), default=0)
+    return way(state.stage, other) + minimum + way(other, stage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from stopline_signals.approach import Now, need
+from stopline_signals.approach import Now, closing, need
 from stopline_signals.engine import KEEP, shown_green
 from stopline_signals.plan import GroupKind, SignalPlan
 
@@ -175,22 +175,60 @@ class PriorityRequests:
         """Whether any vehicle has a request at the junction."""
         return bool(self._requests[junction])
 
-    def wishes(self, junction: str, here: Now, now: float) -> list[Wish]:
-        """What vehicles ask of the junction as it is: at most one stage of each urgency."""
+    def wishes(self, junction: str, here: Now, now: float, below: int | None = None) -> list[Wish]:
+        """What vehicles ask of the junction as it is: at most one stage of each urgency.
+
+        `below` is the stage that less urgent sources ask for. Where it, or the rule against waiting too long,
+        would begin something from which the way back is too long, the stage in force is asked for instead.
+        """
         requests = self._requests[junction]
         for vehicle in [v for v in requests if now - self._heard[v][1] > self._settings.report_timeout]:
             del requests[vehicle]
         leaders: dict[Urgency, _Request] = {}
         for request in sorted(requests.values(), key=_Request.rank):
             self._assess(request, here, now, leaders)
-        return [
+        found = [
             Wish(urgency, r.stage, r.vehicle, f"{r.kind} {r.vehicle} {r.reason}")
             for urgency, r in leaders.items()
         ]
+        if Urgency.EMERGENCY not in leaders and (keeper := self._keeper(requests, here, now, below)):
+            reason = f"{keeper.kind} {keeper.vehicle} keeps the way to its stage short"
+            found.append(Wish(Urgency.EMERGENCY, here.state.stage, keeper.vehicle, reason))
+        return found
+
+    def closed(self, junction: str, here: Now, now: float) -> int:
+        """Mask of the stages that less urgent sources should not begin now, or an emergency came too late."""
+        closed = 0
+        for request in self._requests[junction].values():
+            if request.kind is not VehicleClass.TRANSIT and request.state is not State.REJECTED:
+                left = request.arrives - now
+                closed |= closing(here, request.group, left_s=left, margin_s=self._settings.margin)
+        return closed
 
     def active(self) -> dict[str, list[str]]:
         """Vehicles with a request per junction, for status pages."""
         return {junction: sorted(requests) for junction, requests in self._requests.items() if requests}
+
+    def _keeper(
+        self, requests: Mapping[str, _Request], here: Now, now: float, below: int | None
+    ) -> _Request | None:
+        """The emergency that would come too late if what is about to begin began."""
+        state = here.state
+        if here.state.now < state.settled_at:
+            return None
+        overdue = here.engine.most_overdue(state)
+        about = 0 if below is None or below == state.stage else 1 << below
+        if overdue is not None:
+            about |= here.engine.serving(overdue) & ~(1 << state.stage)
+        if not about:
+            return None
+        for request in sorted(requests.values(), key=_Request.rank):
+            if request.kind is VehicleClass.TRANSIT or request.state is State.REJECTED:
+                continue
+            left = request.arrives - now
+            if about & closing(here, request.group, left_s=left, margin_s=self._settings.margin):
+                return request
+        return None
 
     def _update(self, report: VehicleReport, ahead: Ahead, now: float) -> str | None:
         group = _group_of(self._plans[ahead.junction], ahead)
@@ -216,7 +254,6 @@ class PriorityRequests:
             now,
             request.group,
             margin_s=self._settings.margin,
-            guarded=emergency,
             wanted=leader.stage if leader else (request.stage if request.activated is not None else None),
         )
         request.start_in = max(request.arrives - clock - found.lead_s, 0.0)

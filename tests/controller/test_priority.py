@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from stopline_controller.priority import PriorityBook
-from stopline_controller.sources import Source
+from stopline_controller.sources import GRACE, Source
 from stopline_hil.example import crossroads
-from stopline_signals.approach import HEADWAY_S, START_UP_S, Now, need
+from stopline_signals.approach import FULL, HEADWAY_S, START_UP_S, UNSEEN, Now, closing, need
 from stopline_signals.detectors import NOTHING, DetectorReading
 from stopline_signals.engine import Engine, EngineState
+from stopline_signals.guard import Guard
+from stopline_signals.plan import DetectorKind
 from stopline_signals.priority import (
     KEPT_VEHICLES,
     Ahead,
@@ -90,11 +93,11 @@ def test_a_queue_makes_it_ask_earlier() -> None:
     now = Now(ENGINE, street.state, QUIET)
     near = next(i for i, d in enumerate(PLAN.detectors) if d.group == SIDE)
     queued = tuple(DetectorReading(6, 6) if i == near else r for i, r in enumerate(QUIET))
-    without = need(now, SIDE, margin_s=4, guarded=True)
-    behind = need(now._replace(readings=queued), SIDE, margin_s=4, guarded=True)
+    without = need(now, SIDE, margin_s=4)
+    behind = need(now._replace(readings=queued), SIDE, margin_s=4)
     assert behind.lead_s - without.lead_s == pytest.approx(START_UP_S + 6 * HEADWAY_S)
     failed = tuple(r._replace(healthy=False) for r in queued)
-    assert need(now._replace(readings=failed), SIDE, margin_s=4, guarded=True) == without
+    assert need(now._replace(readings=failed), SIDE, margin_s=4) == without
 
 
 def test_a_vehicle_that_passed_or_cancelled_asks_no_more() -> None:
@@ -126,7 +129,7 @@ def test_no_vehicle_holds_a_junction_for_ever() -> None:
     (progress,) = street.report(eta=5)
     assert progress.state is State.REJECTED
     street.report(ahead=())
-    street.report(eta=5)
+    street.report(eta=3)
     assert street.ask() == {Source.EMERGENCY: SIDE}, "a new approach is a new request"
 
 
@@ -228,3 +231,55 @@ def test_a_green_that_just_began_is_not_cut_short() -> None:
     (progress,) = street.report(eta=3)
     assert progress.state is State.PENDING_SAFE_POINT
     assert not ENGINE.legal(street.state) >> SIDE & 1, "the guard would refuse it as well"
+
+
+def test_a_queue_beyond_the_detectors_makes_it_ask_earlier_still() -> None:
+    state = Street().state
+    far = next(i for i, d in enumerate(PLAN.detectors) if d.group == SIDE and d.kind is DetectorKind.FAR_ZONE)
+    capacity = PLAN.detectors[far].capacity
+    leads = [
+        need(
+            Now(ENGINE, state, tuple(DetectorReading(n, n) if i == far else r for i, r in enumerate(QUIET))),
+            SIDE,
+            margin_s=4,
+        ).lead_s
+        for n in (math.ceil(FULL * capacity) - 1, math.ceil(FULL * capacity))
+    ]
+    assert leads[1] - leads[0] == pytest.approx(HEADWAY_S * (1 + UNSEEN * capacity))
+
+
+def test_stages_without_a_way_back_in_time_are_closed_to_the_policy() -> None:
+    street = Street()
+    now = Now(ENGINE, street.state, QUIET)
+    back = (ENGINE.typical_transition(MAIN, LEFT) + ENGINE.typical_transition(LEFT, SIDE)) / 10
+    minimum = max(PLAN.groups[g].minimum for g in PLAN.stages[LEFT].groups if not PLAN.groups[g].on_demand)
+    enough = 4 + back + minimum / 10
+    assert closing(now, SIDE, left_s=enough, margin_s=4) == 0
+    assert closing(now, SIDE, left_s=enough - 0.2, margin_s=4) == 1 << LEFT, "not the stage itself"
+    assert closing(now, MAIN, left_s=0.0, margin_s=4) == 1 << LEFT | 1 << SIDE, "what is green stays"
+
+
+def test_what_the_policy_would_begin_too_late_is_kept_from_beginning() -> None:
+    street = Street()
+    street.report(group="main", eta=12.0)
+    now = Now(ENGINE, street.state, QUIET)
+    assert street.book.closed("A", now) == 1 << LEFT | 1 << SIDE
+    assert street.book.proposals("A", now) == [], "green and staying: nothing to ask"
+    (kept,) = street.book.proposals("A", now, below=LEFT)
+    assert (kept.source, kept.stage) == (Source.EMERGENCY, MAIN) and "short" in kept.reason
+    street.report(group="main", kind=VehicleClass.TRANSIT, vehicle="bus", eta=12.0)
+    street.report(group="main", cancel=True)
+    assert street.book.closed("A", now) == 0, "a bus closes nothing"
+
+
+def test_an_overdue_call_waits_for_an_emergency_on_its_way_but_not_for_ever() -> None:
+    street = Street()
+    street.report(group="main", eta=12.0)
+    late = street.state.now + PLAN.groups[SIDE].max_red + 20
+    waiting = ENGINE.advance(street.state, -1, 1 << SIDE, late).state
+    (kept,) = street.book.proposals("A", Now(ENGINE, waiting, QUIET), below=MAIN)
+    assert kept.stage == MAIN
+    guard = Guard(ENGINE)
+    assert guard.decide(waiting, kept.stage, GRACE[Source.EMERGENCY]).stage == MAIN
+    later = waiting._replace(now=waiting.now + GRACE[Source.EMERGENCY])
+    assert guard.decide(later, kept.stage, GRACE[Source.EMERGENCY]).stage == SIDE
