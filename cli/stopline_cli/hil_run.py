@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +31,14 @@ def command(
             min=1, max=20, help="Cabinet seconds a second, in place of the campaign's; 1 on a busy machine."
         ),
     ] = None,
+    netem: Annotated[
+        str,
+        typer.Option(
+            help="Also impair the kernel's loopback, as `delay 20ms 10ms loss 1%`, in a network namespace of "
+            "its own (needs root and tc netem; without them it says so and goes on).",
+            show_default=False,
+        ),
+    ] = "",
     check: Annotated[
         bool, typer.Option("--check", help="Only check the campaign file; run nothing.")
     ] = False,
@@ -52,6 +63,7 @@ def command(
     if check:
         typer.echo(f"{campaign}: good; cases: {len(found.cases)}")
         return
+    skipped = _enter(netem) if netem else ""
     # The devices' library logs every frame a fault makes it complain about.
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
     done = 0
@@ -64,6 +76,7 @@ def command(
             typer.echo(f"{done:3d} {verdict} {case.name} ({case.protocol}): {case.state_reached}", err=True)
 
     result = asyncio.run(run_campaign(found, out, progress))
+    result = replace(result, skipped=(skipped,)) if skipped else result
     report = report_of(result)
     paths = write_reports(report, out)
     if as_json:
@@ -80,3 +93,20 @@ def command(
         typer.echo(f"report: {paths[0]}")
     if not result.passed:
         raise typer.Exit(1)
+
+
+def _enter(settings: str) -> str:
+    """Run this very command in an impaired namespace and leave with its exit code; else, why not."""
+    from stopline_hil.faults.netem import environment, inside, why_not, wrapped
+
+    if inside():
+        return ""
+    reason = why_not(settings)
+    if reason:
+        text = f"netem {settings}: this host cannot ({reason}); the campaign runs on a sound network"
+        typer.secho(f"SKIPPED {text}", err=True, bold=True)
+        return text
+    again = [sys.executable, "-c", "from stopline_cli.main import app; app()", *sys.argv[1:]]
+    raise typer.Exit(
+        subprocess.run(wrapped(settings, again), env=environment(settings), check=False).returncode
+    )

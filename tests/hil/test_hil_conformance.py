@@ -130,6 +130,20 @@ async def test_without_leave_nothing_is_written() -> None:
         assert (cabinet.core.lease, cabinet.core.judged.seq, cabinet.plans_accepted) == (None, 0, 0)
 
 
+async def test_another_cabinet_is_not_written_to() -> None:
+    clock = SteppedClock(1000)
+    async with PlcCabinet(PLAN, clock) as cabinet:
+
+        async def pause(tenths: int) -> None:
+            clock.advance(tenths)
+
+        subject = subject_at(f"modbus://127.0.0.1:{cabinet.port}", crossroads("elsewhere"))
+        items = await conform(subject, may_write=yes, pause=pause)
+        assert [item.name for item in items] == ["reading"]
+        assert any(line.startswith("it runs the signal plan given") for line in broken(items))
+        assert cabinet.core.judged.seq == 0
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

@@ -25,7 +25,11 @@ from stopline_hil.modbus_banks import config_bank
 from stopline_hil.reports.model import Verdict
 from stopline_signals.plan import SignalPlan
 
+MAP_IS_OURS = "map version is 0x0102"
+PLAN_IS_GIVEN = "it runs the signal plan given"
 OWNER = 0x5E1F
+PATIENT_S = 2.0
+"""Wall-clock seconds for one answer: what is judged here is what is answered, not how fast."""
 CLOCK_OFF_S = 60
 """Seconds a cabinet's wall clock may be off."""
 BUSY, NO_ADDRESS, NO_VALUE = 6, 2, 3
@@ -38,6 +42,7 @@ class ModbusSubject:
 
     stamps_lamps = True
     shows_permissive = True
+    identity: tuple[str, ...] = (MAP_IS_OURS, PLAN_IS_GIVEN)
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class ModbusSubject:
             owner=owner,
             label=label,
             device_id=self._device,
+            timeout=PATIENT_S,
+            write_timeout=4 * PATIENT_S,
             tls=self._tls,
         )
 
@@ -96,10 +103,10 @@ class ModbusSubject:
 
     async def _state_is_sound(self, device: RawModbus, checks: Checks, pause: Pause) -> None:
         first = await device.read(READ_INPUT, 0, STATE_LENGTH)
-        checks.note("map version is 0x0102", first[0] == MAP_VERSION, f"{first[0]:#06x}")
+        checks.note(MAP_IS_OURS, first[0] == MAP_VERSION, f"{first[0]:#06x}")
         digest = codec.get32(first, codec.S["plan_digest"])
         wanted = digest32(self.plan.digest())
-        checks.note("it runs the signal plan given", digest == wanted, f"{digest:08x}, not {wanted:08x}")
+        checks.note(PLAN_IS_GIVEN, digest == wanted, f"{digest:08x}, not {wanted:08x}")
         for name, count in (
             ("group_count", len(self.plan.groups)),
             ("stage_count", len(self.plan.stages)),

@@ -22,6 +22,7 @@ from stopline_hil.reports.model import Verdict
 from stopline_signals.errors import CabinetError, CabinetTimeout
 from stopline_signals.plan import SignalPlan
 
+PLAN_FITS = "the signal plan fits its database"
 POLL_S = 0.05
 HOLD, FORCE_OFF, VEH_CALL, OMIT, PED_OMIT, PED_CALL = (
     cell(f"phaseControlGroup{name}", 1)
@@ -41,6 +42,7 @@ class NtcipSubject:
 
     stamps_lamps = False
     shows_permissive = False
+    identity: tuple[str, ...] = (PLAN_FITS,)
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class NtcipSubject:
     async def probe(self, pause: Pause) -> list[Verdict]:
         """Identity, database, unit and clock, without a SET."""
         checks = Checks()
-        await checks.attempt("the plan fits its database", self._database(checks))
+        await checks.attempt(PLAN_FITS, self._database(checks))
         await checks.attempt("the unit can be read", self._unit(checks, pause))
         return checks.verdicts
 
@@ -106,7 +108,7 @@ class NtcipSubject:
         state = await cabinet.connect(lease=False)
         await cabinet.close()
         groups, detectors = len(self.plan.groups), len(self.plan.detectors)
-        checks.note("the signal plan fits its database", True)
+        checks.note(PLAN_FITS, True)
         checks.note("every group is seen", len(state.aspects) == groups, len(state.aspects))
         checks.note("every detector is seen", len(state.readings) == detectors, len(state.readings))
 

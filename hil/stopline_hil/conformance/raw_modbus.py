@@ -9,7 +9,7 @@ from typing import Self
 from stopline_signals.errors import CabinetError, CabinetTimeout
 
 READ_INPUTS, READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 2, 3, 4, 6, 16
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 """Wall-clock seconds for an answer."""
 
 

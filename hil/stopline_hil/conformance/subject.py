@@ -25,6 +25,9 @@ class Subject(Protocol):
     shows_permissive: bool
     """Whether a green that gives way is told from one that does not."""
 
+    identity: tuple[str, ...]
+    """Requirements of `probe` without which it is not the cabinet meant, and is not written to."""
+
     def open(self, owner: int, label: str) -> Cabinet:
         """A new, unconnected client."""
         ...

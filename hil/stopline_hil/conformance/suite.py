@@ -24,7 +24,7 @@ async def conform(
     pause: Pause | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Item]:
-    """Judge a cabinet; `may_write` is asked once, with what reading showed.
+    """Judge a cabinet; `may_write` is asked once, with what reading showed, and never about another cabinet.
 
     `pause` lets cabinet time pass; by default the wall clock's, at the subject's rate.
     """
@@ -40,8 +40,8 @@ async def conform(
         progress(items[-1])
 
     await part("reading", "what it says of itself", lambda: subject.probe(wait))
-    answers = items[0].passed or len(items[0].verdicts) > 1
-    if answers and may_write(items):
+    known = {verdict.requirement for verdict in items[0].verdicts if verdict.met}
+    if known.issuperset(subject.identity) and may_write(items):
         await part("provocations", "what must be refused", lambda: subject.provoke(wait))
         await part("promises", "everything the cabinet seam promises", lambda: _promises(subject, wait))
     return items
