@@ -139,6 +139,12 @@ class Virtual:
         assert answer is not None
         return answer.error_status
 
+    def set_counter(self, oid: Oid, value: int) -> int:
+        """Set one counter; the error status."""
+        answer = self.ask(Pdu.SET, [VarBind(oid, Tag.COUNTER32, value)])
+        assert answer is not None
+        return answer.error_status
+
     def must_set(self, *pairs: tuple[Oid, int | bytes]) -> None:
         assert self.set(*pairs) == 0
 

@@ -23,6 +23,7 @@ from stopline_hil.ntcip.spat import PORT, Push
 from stopline_hil.ntcip.status import status
 from stopline_hil.ntcip.tables import constants, controls, parameters
 from stopline_hil.ntcip.unit import FLASHING, Unit
+from stopline_hil.ntcip.unit_events import UnitEvents
 from stopline_mmu import Lamp, Monitor, Violation
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.plan import Aspect, SignalPlan
@@ -74,6 +75,7 @@ class NtcipCabinet:
             feeds=feeds,
             observer=self._observe,
         )
+        self._events = UnitEvents(self.unit, now)
         self.pusher = Pusher(self.unit, clock, spat, push)
         self._clock = clock
         self._booted = now
@@ -117,6 +119,8 @@ class NtcipCabinet:
     def tick(self, now: int) -> None:
         """Bring the cabinet to `now` (tenths)."""
         self.unit.tick(now)
+        if self.unit.power:
+            self._events.look(now)
 
     # --- the street side ---
 

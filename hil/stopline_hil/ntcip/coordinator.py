@@ -41,6 +41,8 @@ class Coordinator:
         self._choice: int | None = None
         self._since = 0
         self._sync: int | None = None
+        self._left = 0
+        """Tenths to the yield point at the last tick."""
 
     def reload(self) -> None:
         """The database changed."""
@@ -59,6 +61,7 @@ class Coordinator:
             self._change(now, choice)
         if self.pattern is not None and not self.runs_program:
             self._watch_step(now, self.pattern, lamps)
+            self._watch_yield(now, self.pattern)
 
     def cycle(self, now: int) -> tuple[int, int]:
         """Length of the cycle and where in it we are (tenths); (0, 0) when free."""
@@ -79,7 +82,7 @@ class Coordinator:
         return LOCAL_PATTERN if self._phases.given.program is not None else FREE
 
     def _change(self, now: int, choice: int) -> None:
-        before, self._since = self.number, now
+        before, self._since, self._left = self.number, now, 0
         self.pattern, self.runs_program, self.in_step = None, False, False
         self.number = choice
         if choice >= FREE:
@@ -133,6 +136,16 @@ class Coordinator:
                 self.in_step = in_step
                 self._log.add(now, Code.COORD_STATE, STATE_IN_STEP if in_step else STATE_TRANSITION)
             return
+
+    def _watch_yield(self, now: int, pattern: Pattern) -> None:
+        """The point of the cycle at which the coordinated phases may end."""
+        phase = next(iter(numbers_in(pattern.coordinated)), 0)
+        if not phase:
+            return
+        left = pattern.until(phase, now)
+        if left > self._left > 0 or left == 0:
+            self._log.add(now, Code.COORD_YIELD, phase)
+        self._left = left
 
     def _log_pattern(self, now: int) -> None:
         if self.pattern is None:

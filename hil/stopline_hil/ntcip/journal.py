@@ -21,7 +21,7 @@ class Journal:
         self._phases = phases
         self._log = log
         self._shown = Shown(reds=phases.all, dont_walks=phases.all)
-        self._calls = self._ped_calls = 0
+        self._calls = self._ped_calls = self._opposed = 0
         self._least: dict[int, int] = {}
         """Phases in green whose minimum is not over, and when it is."""
 
@@ -39,6 +39,7 @@ class Journal:
             (before.dont_walks, shown.dont_walks, Code.DONT_WALK),
             (before.overlap_greens, shown.overlap_greens, Code.OVERLAP_GREEN),
             (before.overlap_yellows, shown.overlap_yellows, Code.OVERLAP_YELLOW),
+            (before.overlap_reds, shown.overlap_reds, Code.OVERLAP_RED_CLEAR),
             (before.overlap_reds, shown.overlap_reds, Code.OVERLAP_OFF),
         )
         for old, new, code in changes:
@@ -51,6 +52,12 @@ class Journal:
         self._each(now, self._calls & ~vehicles, Code.CALL_OFF)
         self._each(now, pedestrians & ~self._ped_calls, Code.PED_CALL)
         self._calls, self._ped_calls = vehicles, pedestrians
+
+    def checks(self, now: int, opposed: int) -> None:
+        """Green phases against which somebody waits: from then on their maximum is timed."""
+        if opposed != self._opposed:
+            self._each(now, opposed & ~self._opposed, Code.CHECK)
+            self._opposed = opposed
 
     def control(self, now: int, controls: Controls, name: str, index: int, bits: int) -> None:
         """A control object that changed in these bits."""

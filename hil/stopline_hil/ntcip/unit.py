@@ -18,7 +18,7 @@ from stopline_hil.ntcip.defaults import FLASH, defaults
 from stopline_hil.ntcip.hires import Code, HiResLog
 from stopline_hil.ntcip.journal import Journal
 from stopline_hil.ntcip.lamps import PhaseLamps
-from stopline_hil.ntcip.phases import Phases, numbers_in
+from stopline_hil.ntcip.phases import Phases, mask, numbers_in
 from stopline_hil.ntcip.preempts import Preempts
 from stopline_hil.ntcip.runtime import plan_in_force
 from stopline_hil.ntcip.sensors import Sensors
@@ -261,7 +261,6 @@ class Unit:
         """Deadlines that do not wait for the grid."""
         if self.timer.check(now, 10 * self.database.number("unitBackupTime")):
             self.controls.zero()
-            self.log.add(now, Code.CONTROL_STATUS, ControlStatus.BACKUP_MODE)
         self.database.tick(now)
 
     def _advance(self, at: int) -> None:
@@ -309,6 +308,7 @@ class Unit:
         self.coordinator.tick(at, self.lamps)
         self.actuation.look(at, self.lamps, self.coordinator.pattern)
         self.journal.calls(at, self.actuation.calls, self.actuation.ped_calls)
+        self.journal.checks(at, mask(self.actuation.opposed))
 
     def _request(self, at: int) -> int:
         if not self._started or self._flash is not FlashPhase.STEADY or self.tripped:
