@@ -45,6 +45,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("network inspect", "stopline_cli.network_inspect", "Show signal plans and judge them by the book."),
     Row("network export", "stopline_cli.network_export", "Write signal plans for SUMO, cabinets or Synchro."),
     Row("network check", "stopline_cli.network_check", "Find traffic that SUMO would refuse or leave out."),
+    Row("network generate", "stopline_cli.network_generate", "Draw a random network and its demand."),
     Row("network import", "stopline_cli.network_import", "Make a scenario of an OpenStreetMap file."),
     Row("network film", "stopline_cli.network_film", "Draw a scenario running, as GIF or PNG."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),

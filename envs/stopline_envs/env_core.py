@@ -26,6 +26,10 @@ RENDER_MODES = (RGB_ARRAY, HUMAN)
 class Slots(Protocol):
     """A row of signals to act on, wherever its simulation runs."""
 
+    def change(self, scenario: Scenario) -> None:
+        """Run another scenario from the next reset on."""
+        ...
+
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode."""
         ...
@@ -52,8 +56,14 @@ class LocalSlots:
 
     def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
         """Prepare; SUMO starts in `reset`."""
+        self._settings = settings
         self._run = slot_run(scenario, settings)
         self._last_scene: Scene | None = None
+
+    def change(self, scenario: Scenario) -> None:
+        """Run another scenario from the next reset on."""
+        self._run.close()
+        self._run = slot_run(scenario, self._settings)
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode."""
@@ -89,6 +99,10 @@ class RemoteSlots:
     def __init__(self, scenario: Scenario, settings: SlotSettings) -> None:
         """Start the helper."""
         self._helper = Helper(f"environment {scenario.name}", LocalSlots, scenario, settings)
+
+    def change(self, scenario: Scenario) -> None:
+        """Run another scenario, in the same process, from the next reset on."""
+        self._helper.call("change", scenario)
 
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode."""
@@ -134,15 +148,17 @@ class EnvCore:
     def reset(self, seed: int) -> tuple[Observations, Masks]:
         """Start an episode, in a helper process if another simulation holds this one."""
         scenario = scenario_for(self.source, seed)
-        if self._slots is None or scenario != self._scenario:
-            self.close()
-            self._scenario = scenario
-            kind = RemoteSlots if simulation_running() else LocalSlots
-            self._slots = kind(scenario, self.settings)
-        elif isinstance(self._slots, LocalSlots):
+        if isinstance(self._slots, LocalSlots):
             self._slots.close()
             if simulation_running():  # somebody else took the process between two episodes
-                self._slots = RemoteSlots(scenario, self.settings)
+                self._slots = None
+        if self._slots is None:
+            kind = RemoteSlots if simulation_running() else LocalSlots
+            self._slots = kind(scenario, self.settings)
+        elif scenario != self._scenario:
+            self._slots.change(scenario)
+            self._map = None
+        self._scenario = scenario
         return self._slots.reset(seed)
 
     def step(

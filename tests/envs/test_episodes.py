@@ -11,6 +11,7 @@ import pytest
 from pettingzoo.test import parallel_api_test
 
 from stopline_envs.demand import DemandVariation, VariedDemand
+from stopline_envs.env_core import RemoteSlots
 from stopline_envs.gym_env import JunctionEnv
 from stopline_envs.network import NetworkRun
 from stopline_envs.parallel_env import NetworkEnv, network_env
@@ -113,3 +114,25 @@ def test_a_network_meets_new_demand_in_every_episode(tmp_path: Path) -> None:
         ends.append(np.float32(whole))
     env.close()
     assert ends[0] == ends[2] != ends[1]
+
+
+def test_a_helper_process_lives_through_changes_of_scenario(tmp_path: Path) -> None:
+    source = VariedDemand(scenario_or_skip("single", 60), DemandVariation(), tmp_path)
+    rows: list[list[bytes]] = []
+    first = JunctionEnv(scenario_or_skip("single", 60))
+    first.reset(seed=1)  # takes this process
+    second, third, processes = JunctionEnv(source), JunctionEnv(source), set[int | None]()
+    for env in (second, third):
+        seen = []
+        for seed in (1, 2, 3):
+            observation, _ = env.reset(seed=seed)
+            seen += [observation.tobytes(), *(env.step(0)[0].tobytes() for _ in range(8))]
+            slots = env._core._slots
+            processes.add(slots._helper.pid if isinstance(slots, RemoteSlots) else 0)
+        rows.append(seen)
+        if env is second:
+            first.close()  # the next one runs here
+    second.close()
+    third.close()
+    assert rows[0] == rows[1]
+    assert len(processes) == 2 and 0 in processes

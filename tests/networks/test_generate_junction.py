@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from stopline_cli.main import app
 from stopline_envs.generate import generate_junction, generate_network
 from stopline_envs.generate.junction import ARMS
 from stopline_envs.network import NetworkRun
@@ -86,3 +88,20 @@ def test_networks_come_with_rings_too(tmp_path: Path) -> None:
 def test_impossible_wishes_are_refused(options: dict[str, object], words: str, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=words):
         generate_junction(1, tmp_path, **options)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_command_draws_networks_and_junctions(tmp_path: Path) -> None:
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(app, ["network", "generate", *map(str, words)])
+
+    done = run("--out", tmp_path / "net", "--kind", "grid", "--signals", 2, "--duration", 120)
+    assert done.exit_code == 0, done.output
+    assert "Generated grid with 2 signals" in done.output
+    assert load_scenario(tmp_path / "net" / "scenario.toml").duration == 120
+    done = run("--out", tmp_path / "one", "--arms", 1, "--duration", 120)
+    assert done.exit_code == 0, done.output
+    assert "junction with 1 arm" in done.output
+    assert run("--out", tmp_path, "--arms", 4, "--kind", "grid").exit_code == 2
+    wrong = run("--out", tmp_path, "--kind", "village")
+    assert wrong.exit_code == 1
+    assert "grid, town, spider, arterial" in wrong.output
