@@ -150,11 +150,12 @@ class PolicyStore:
 
     def save(self) -> None:
         """Write the history; a disk that refuses raises an alarm, and `retry` tries again."""
+        del self.charge[:-REMEMBERED]
         self._forget()
         text = json.dumps(
             {
                 "site": self.site,
-                "charge": self.charge[-REMEMBERED:],
+                "charge": self.charge,
                 "alarm": self.alarm,
                 "versions": [asdict(version) for version in self.versions.values()],
             },

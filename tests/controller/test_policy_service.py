@@ -159,15 +159,22 @@ def test_only_engineers_change_policies_and_a_supervisor_may_take_one_back(tmp_p
             with channel(server.address, authority, authority.client("kim", role, HOUR)) as own:
                 stub = policy_pb2_grpc.PolicyServiceStub(own)
                 assert len(stub.ListPolicies(policy_pb2.ListPoliciesRequest()).versions) == 1
-                changes = [
-                    lambda: stub.ShadowPolicy(policy_pb2.ShadowPolicyRequest()),  # noqa: B023 (called in the loop)
-                    lambda: stub.LoadPolicy(iter([policy_pb2.LoadPolicyRequest(chunk=b"PK")])),  # noqa: B023 (same)
-                    lambda: stub.ActivatePolicy(policy_pb2.ActivatePolicyRequest()),  # noqa: B023 (same)
-                ]
-                codes = [_code(change) for change in changes]
+                codes = [_code(change) for change in _changes(stub)]
                 assert (codes == [denied] * 3) is (role is not Role.ENGINEER), (role, codes)
-                back = _code(lambda: stub.RollBackPolicy(policy_pb2.RollBackPolicyRequest()))  # noqa: B023 (same)
+                back = _code(_rolling_back(stub))
                 assert (back is denied) is (role not in (Role.SUPERVISOR, Role.ENGINEER)), role
+
+
+def _changes(stub: policy_pb2_grpc.PolicyServiceStub) -> list[Callable[[], object]]:
+    return [
+        lambda: stub.ShadowPolicy(policy_pb2.ShadowPolicyRequest()),
+        lambda: stub.LoadPolicy(iter([policy_pb2.LoadPolicyRequest(chunk=b"PK")])),
+        lambda: stub.ActivatePolicy(policy_pb2.ActivatePolicyRequest()),
+    ]
+
+
+def _rolling_back(stub: policy_pb2_grpc.PolicyServiceStub) -> Callable[[], object]:
+    return lambda: stub.RollBackPolicy(policy_pb2.RollBackPolicyRequest())
 
 
 def _code(call: Callable[[], object]) -> grpc.StatusCode | None:

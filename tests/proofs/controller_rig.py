@@ -33,8 +33,10 @@ from tests.controller.sites import write_site
 from tests.controller.versions import Versions, policy_table
 
 JUNCTIONS = ("A", "B")
+LIMIT_S = 3.0
+"""Silence after which a cabinet runs its local plan: the default of a site."""
 INTERVAL_S = 1.0
-LOADED_S = 15.0
+LOADED_S = 40.0
 """How long something may take on a busy machine before it counts as not happening."""
 READ_BEFORE_S = 2.5
 """A plan is asked for from a read-back of the same tick; seconds allowed for a machine that is busy."""
@@ -56,7 +58,7 @@ class Outcome:
 class Rig:
     """Cabinets, their wires, and controller processes on them."""
 
-    def __init__(self, folder: Path, limit_s: float = 1.0, rate: float = 1.0) -> None:
+    def __init__(self, folder: Path, limit_s: float = LIMIT_S, rate: float = 1.0) -> None:
         """`limit_s`: silence after which a cabinet runs its local plan; `rate`: of the cabinets' clock."""
         self.folder = folder
         self.limit_s = limit_s
@@ -67,17 +69,21 @@ class Rig:
         self.wires: dict[str, TcpWire] = {}
         self.states: list[Path] = []
         """State directories of the controllers, to be judged at the end."""
+        self.stood_still_s = 0.0
+        """Longest time the cabinets themselves got no processor; over half a second they miss heartbeats."""
         self.accepted: dict[str, list[tuple[int, int]]] = {name: [] for name in JUNCTIONS}
         """By junction: moment (tenths) and first stage asked for of each plan a cabinet took."""
 
     def __enter__(self) -> Rig:
         self.bench.__enter__()
+        self._watching = asyncio.run_coroutine_threadsafe(self._watch_itself(), self.bench._loop)
         for name, cabinet in self.bench.cabinets.items():
             self._note_plans(name, cabinet)
             self.wires[name] = self.wire(cabinet.port)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._watching.cancel()
         for wire in self.wires.values():
             self.run(wire.close())
         self.bench.__exit__()
@@ -185,6 +191,12 @@ class Rig:
             ),
             "notes": outcome.notes,
         }
+
+    async def _watch_itself(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            self.stood_still_s = max(self.stood_still_s, time.monotonic() - before)
 
     def _why_not(self) -> str:
         modes = {name: cabinet.core.mode.name for name, cabinet in self.bench.cabinets.items()}

@@ -21,9 +21,28 @@ from tests.proofs.controller_rig import Rig
 COMMAND = "python -m tests.proofs.faults_controller"
 
 
-def run(fault: Fault, folder: Path, seconds: float, limit_s: float = 1.0) -> dict[str, Any]:
+TRIES = 3
+STOOD_STILL_S = 0.5
+"""The cabinets share this machine; when they got no processor for that long, the try says nothing."""
+
+
+def run(fault: Fault, folder: Path, seconds: float) -> dict[str, Any]:
     """Bring one fault about; returns its row, and AssertionError says what did not hold."""
-    with Rig(folder, limit_s) as rig:
+    for number in range(1, TRIES + 1):
+        own = folder / str(number)
+        own.mkdir()
+        rig = Rig(own)
+        try:
+            return _once(fault, rig, seconds)
+        except AssertionError as problem:
+            if number == TRIES or rig.stood_still_s < STOOD_STILL_S:
+                raise
+            print(f"{fault.name}: once more, the cabinets stood still ({problem})"[:200], flush=True)
+    raise AssertionError("unreachable")
+
+
+def _once(fault: Fault, rig: Rig, seconds: float) -> dict[str, Any]:
+    with rig:
         outcome = fault.run(rig, seconds)
         row = {"fault": fault.name, "how": fault.how, **rig.judged(outcome)}
     assert row["violations"] == 0, f"{fault.name}: {row['violations']} violations"

@@ -13,10 +13,10 @@ PAGE = ROOT / "docs" / "faults_controller.md"
 _HEAD = """# Faults of the controller
 
 What a controller and its cabinets do when something breaks on the controller's side. Each row is a
-`stopline serve` process on two virtual Modbus cabinets, which have a local plan, a heartbeat limit of 1 s and
-a conflict monitor each. *To safe* is the time from the fault until every cabinet is in the state named; 0
-means that it never left it. *Recovered* is the time from the end of the fault until everything is as before.
-*Lost* counts the plans that a cabinet accepted and that have no record in the audit chain.
+`stopline serve` process on two virtual Modbus cabinets, which have a local plan, a heartbeat limit of 3 s
+(the default) and a conflict monitor each. *To safe* is the time from the fault until every cabinet is in the
+state named; 0 means that it never left it. *Recovered* is the time from the end of the fault until everything
+is as before. *Lost* counts the plans that a cabinet accepted and that have no record in the audit chain.
 
 Faults of the wire and of the cabinet are another table: `stopline hil run --help`.
 
@@ -50,10 +50,11 @@ it is kept, no cabinet left remote control for a moment:
 def page(result: Mapping[str, Any]) -> str:
     """The whole page."""
     rows = "".join(f"| {' | '.join(_cells(row))} |\n" for row in result["rows"])
+    commit, _, changes = result["commit"].partition(" ")
     made = (
         f"\nMade by `{result['command']}` in {result['wall_seconds']:.0f} s on {result['cores']} shared "
-        f"cores ({result['date']}, commit {result['commit'][:12]}); part of `make prove`, and the quick rows "
-        "run with every change.\n"
+        f"cores ({result['date']}, commit {commit[:12]}{changes and ' '}{changes}); part of `make prove`, and the "
+        "quick rows run with every change.\n"
     )
     return _HEAD + rows + made + _MEANING
 
