@@ -33,7 +33,8 @@ Place = tuple[str, int, float]
 class VariedDemand:
     """From an episode's seed to the scenario with demand drawn from it; picklable, for workers too.
 
-    Route files are written below `folder`, and those of old episodes deleted.
+    Route files are written below `folder`, and those of old episodes deleted: runs at the same time that use
+    the same seeds need folders of their own.
     """
 
     scenario: Scenario
