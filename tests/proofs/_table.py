@@ -90,6 +90,18 @@ PROOFS: tuple[Proof, ...] = (
         pytest_at_large("tests/signals", "tests/mmu"),
     ),
     Proof(
+        "cabinet-faults",
+        "every fault of wire and cabinet leaves it safe within its backup time, and control comes back",
+        ("tests.proofs.faults_cabinets",),
+        result=True,
+    ),
+    Proof(
+        "wire-fuzz",
+        "a million frames for every wire decoder: none crashes it, none holds it up",
+        ("tests.proofs.wire_fuzz",),
+        result=True,
+    ),
+    Proof(
         "ntcip-fuzz",
         "the NTCIP codec and driver survive thousands of malformed answers",
         pytest_at_large("tests/cabinets/test_ntcip_fuzz.py"),
