@@ -28,6 +28,12 @@ from stopline_signals.plan import Aspect, DetectorKind
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+# An array compared with an IntEnum's member takes ten times as long as with the number it stands for.
+PERMISSIVE = int(Aspect.PERMISSIVE)
+COLUMNS = (Aspect.GREEN, Aspect.PERMISSIVE, Aspect.YELLOW)
+SHOWN: Floats = np.asarray([[aspect is lamp for lamp in COLUMNS] for aspect in Aspect], dtype=np.float64)
+"""Per aspect the columns protected, permissive and yellow."""
+
 
 class BatchEncoder:
     """Encodes junctions that are always given in the same order.
@@ -126,28 +132,27 @@ class _Lamps:
         self._places: Integers = np.asarray(first)[:, None] + np.arange(LAMP_FEATURES)
         self._max_red: Floats = np.asarray([group.max_red for *_, group in groups], dtype=np.float64)
         self._minimum: Integers = np.asarray([group.minimum for *_, group in groups], dtype=np.int64)
-        self._counts = [len(engine.plan.groups) for engine in engines]
+        self._junction: Integers = np.asarray([junction for junction, *_ in groups], dtype=np.int64)
         self._block: Floats = np.empty((len(groups), LAMP_FEATURES))
 
     def fill(self, flat: Vector, states: Sequence[EngineState]) -> Floats:
         """Write the columns; returns `waited` of all groups, and a 0 after them."""
         count, block = len(self._minimum), self._block
-        now = np.repeat(np.asarray([state.now for state in states]), self._counts)
-        aspects = _in_a_row([state.aspects for state in states], count)
-        since = _in_a_row([state.since for state in states], count)
-        waiting = _in_a_row([state.waiting_since for state in states], count)
-        green, called, age = aspects >= Aspect.PERMISSIVE, waiting >= 0, now - since
-        protected = aspects == Aspect.GREEN
+        rows = [state.aspects for state in states]
+        rows += [state.since for state in states]
+        rows += [state.waiting_since for state in states]
+        aspects, since, waiting = _in_a_row(rows, 3 * count).reshape(3, count)
+        now = np.array([state.now for state in states])[self._junction]
+        green, called, age = aspects >= PERMISSIVE, waiting >= 0, now - since
         waited = np.zeros(count + 1)
         np.minimum((now - waiting) / self._max_red, 1.5, out=waited[:-1], where=called)
         block[:, 0] = called
         block[:, 1] = waited[:-1]
-        block[:, 2] = protected
-        block[:, 3] = green & ~protected
-        block[:, 4] = aspects == Aspect.YELLOW
-        block[:, 5] = np.where(green, np.minimum(age / 300.0, 2.0), 0.0)
-        block[:, 6] = np.where(green, 0.0, np.minimum(age / 600.0, 2.0))
-        block[:, 7] = np.where(green, np.maximum(self._minimum - age, 0) / 100.0, 0.0)
+        block[:, 2:5] = SHOWN[aspects]
+        # What does not apply is multiplied away: all of it is finite, and none below 0.
+        block[:, 5] = np.minimum(age / 300.0, 2.0) * green
+        block[:, 6] = np.minimum(age / 600.0, 2.0) * ~green
+        block[:, 7] = np.maximum(self._minimum - age, 0) / 100.0 * green
         flat[self._places] = block
         return waited
 
@@ -166,23 +171,20 @@ class _Stages:
                 for to in range(self._counts[junction]):
                     self._typical[junction, stage, to] = engine.typical_transition(stage, to) / 100.0
         self._members, self._begins = _memberships(engines)
+        self._figures: Floats = np.empty((len(self._stage), len(STAGE_FEATURES)))
 
     def fill(
         self, block: Vector, engines: Sequence[Engine], states: Sequence[EngineState], waited: Floats
     ) -> None:
         junction, stage = self._junction, self._stage
-        current = np.asarray([state.stage for state in states])[junction]
+        figures = self._figures
+        current = np.array([state.stage for state in states])[junction]
         waits = [engine.waits(state) for engine, state in zip(engines, states, strict=True)]
-        wait = _in_a_row(waits, len(stage))
-        block[junction, stage] = np.stack(
-            (
-                current == stage,
-                self._typical[junction, current, stage],
-                np.minimum(wait / 100.0, 3.0),
-                np.maximum.reduceat(waited[self._members], self._begins),
-            ),
-            axis=1,
-        )
+        figures[:, 0] = current == stage
+        figures[:, 1] = self._typical[junction, current, stage]
+        figures[:, 2] = np.minimum(_in_a_row(waits, len(stage)) / 100.0, 3.0)
+        figures[:, 3] = np.maximum.reduceat(waited[self._members], self._begins)
+        block[junction, stage] = figures
 
 
 def _in_a_row(rows: Sequence[Sequence[int]], count: int) -> Integers:
