@@ -59,6 +59,15 @@ def command(
         ),
     ] = False,
     emissions: Annotated[bool, typer.Option("--emissions", help="Account for CO2 too (slower).")] = False,
+    emergency: Annotated[
+        bool,
+        typer.Option(
+            "--emergency",
+            help="Send emergency vehicles and compare priority with none and with preemption at 100 m, under "
+            "the first controller. Writes emergency.json.",
+        ),
+    ] = False,
+    every: Annotated[int, typer.Option(min=30, help="With --emergency: seconds between vehicles.")] = 300,
     jobs: Annotated[int, typer.Option(min=1, help="Simulations at once.")] = min(os.cpu_count() or 1, 8),
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
         "runs/evaluation"
@@ -89,7 +98,20 @@ def command(
     )
     names = [name.strip() for name in controllers.split(",") if name.strip()]
     numbers = range(first_seed, first_seed + seeds)
-    with _progress(len(names) * seeds) as advance:
+    if emergency:
+        from stopline_cli.evaluate_emergency import run
+
+        run(
+            chosen,
+            names[-1] if controllers == DEFAULT_CONTROLLERS else names[0],
+            numbers,
+            every,
+            jobs,
+            out,
+            as_json,
+        )
+        return
+    with progress(len(names) * seeds) as advance:
         result = evaluate(chosen, names, numbers, conditions=conditions, jobs=jobs, on_run=advance)
     out.mkdir(parents=True, exist_ok=True)
     line = shlex.join(["stopline", *sys.argv[1:]])
@@ -133,7 +155,7 @@ def _files(text: str | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Generator[Callable[[object], None]]:
+def progress(total: int) -> Generator[Callable[[object], None]]:
     """A bar on stderr with the time left; the function given counts one run."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
