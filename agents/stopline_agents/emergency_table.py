@@ -31,8 +31,8 @@ class ArmFigures:
     """One run of one arm, compared with the same traffic without priority.
 
     `reached` is the share of vehicles within `NEAR_FREE` of the free travel time or with `SAVED` of their
-    time loss gone; `side` and `network` are the others' time lost at the crossed junctions around the crossings,
-    and the mean delay of all traffic, both as a share more than without priority.
+    time loss gone; `side` and `network` are the others' time lost at the crossed junctions around the
+    crossings, and the mean delay of all traffic, both as a share more than without priority.
     """
 
     vehicles: int
