@@ -287,6 +287,9 @@ async def test_a_change_at_the_keyboard_is_noticed(rig: Rig) -> None:
     rig.cabinet.edit_by_hand("phaseMinimumGreen", (8,), 7)
     state = await rig.until(driver, lambda s: bool(s.faults & FAULT_DATABASE))
     assert state.mode is Mode.REMOTE
+    rig.cabinet.edit_by_hand("phaseMinimumGreen", (8,), 5)
+    await rig.until(driver, lambda _: driver.session.database_changes == 2)
+    assert driver.session.configuration.times[8].min_green == 50, "taken back: noticed and read again"
     rig.cabinet.edit_by_hand("unitBackupTime", (), 0)
     await rig.pause(12)
     await driver.read()
