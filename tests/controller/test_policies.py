@@ -16,6 +16,7 @@ from stopline_controller.drivers import MemoryCabinet
 from stopline_controller.policies import PolicyHost
 from stopline_controller.policy_store import PolicyError, State
 from stopline_controller.site import read_site
+from stopline_controller.site_tables import RollbackTable
 from stopline_controller.sources import Proposal, Source
 from stopline_policy.bundle import read_bundle
 from stopline_policy.signing import load_public_key
@@ -312,3 +313,19 @@ def test_the_local_plans_can_be_put_in_charge(tmp_path: Path) -> None:
         controller.policies.roll_back("kim", "no")
     assert controller.policies.store.before()[0] != "", "the version before can come back"
     controller.close()
+
+
+def test_the_page_names_every_limit_with_its_default(root: Path) -> None:
+    page = (root / "docs" / "policies.md").read_text(encoding="utf-8")
+    limits = RollbackTable()
+    shown = {
+        "failures": f"{limits.failures} of the latest 200",
+        "interventions": f"{limits.interventions:.0%}".replace("%", " %"),
+        "batch_ms": f"{limits.batch_ms:g} ms",
+        "delay": f"{limits.delay:.0%}".replace("%", " %"),
+        "windows": f"latest {limits.windows} windows",
+        "window_s": f"of {limits.window_s:g} s",
+    }
+    assert set(shown) == set(RollbackTable.model_fields)
+    for name, words in shown.items():
+        assert words in page, name
