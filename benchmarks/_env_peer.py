@@ -17,8 +17,8 @@ Shown = Mapping[int, Sequence[tuple[str, str]]]
 
 def replaying_environment(
     scenario: Scenario, shown: Shown, seed: int, decision: int
-) -> tuple[Any, Callable[[], int]]:
-    """A freshly reset environment with sumo-rl's defaults, and how to count its vehicles.
+) -> tuple[Any, Callable[[], int], Callable[[], None]]:
+    """A freshly reset environment with sumo-rl's defaults, how to count its vehicles, and how to close it.
 
     Its own lamp changes cost it nothing; it decides, observes, rewards and informs as always.
     """
@@ -46,8 +46,12 @@ def replaying_environment(
             show(tls, state)
         step()
 
+    def close() -> None:
+        lights.setRedYellowGreenState = show
+        environment.close()
+
     environment._sumo_step = replay
-    return environment, environment.sumo.vehicle.getIDCount
+    return environment, environment.sumo.vehicle.getIDCount, close
 
 
 def _set_sumo_home() -> None:

@@ -1,16 +1,17 @@
-"""One timed episode in a process of its own: `python -m benchmarks._env_runs KIND MAP SECONDS DECISION FILE`.
+"""Timed episodes: `python -m benchmarks._env_runs MAP SECONDS DECISION ROUNDS KIND...`.
 
-`record` runs our environment under random legal stages and writes down the stages, every lamp state shown and
-all readings; every other kind repeats exactly those lamp states and prints the CPU seconds of the episode as
-JSON, without loading the network: of this process, SUMO's own and worker processes included. Whatever is
-random is drawn before the clock starts, and each kind is refused if its traffic was not the recorded one.
+First our environment is run under random legal stages, and the stages, every lamp state shown and all
+readings are written down. Every kind then repeats exactly those lamp states, in turn, round after round;
+printed are the CPU seconds of each as JSON, without loading the network: of this process, SUMO's own and
+worker processes included. Whatever is random is drawn before the clock starts, and a kind whose traffic was
+not the recorded one ends the program.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import pickle
 import random
 import sys
 import time
@@ -57,7 +58,7 @@ def settings(decision: int) -> SlotSettings:
     return SlotSettings(decision_interval=decision)
 
 
-def record(scenario: Scenario, path: Path, decision: int) -> float:
+def record(scenario: Scenario, decision: int) -> Record:
     """Random legal stages, written down."""
     kept = Record(decision)
     show = SumoSimulation.set_lamps
@@ -66,7 +67,7 @@ def record(scenario: Scenario, path: Path, decision: int) -> float:
         kept.shown.setdefault(self.now, []).append((tls, state))
         show(self, tls, state)
 
-    SumoSimulation.set_lamps = note  # type: ignore[method-assign]  # only this process, only to listen in
+    SumoSimulation.set_lamps = note  # type: ignore[method-assign]  # only to listen in, and only here
     run = SlotRun(scenario, settings(decision))
     rng = random.Random(SEED)
     observations, masks = run.reset(SEED)
@@ -79,14 +80,13 @@ def record(scenario: Scenario, path: Path, decision: int) -> float:
         kept.readings.append(list(zip(seen.vehicles.tolist(), seen.queued.tolist(), strict=True)))
     kept.driving, kept.last = libsumo_module().vehicle.getIDCount(), observations.tobytes()
     run.close()
-    path.write_bytes(pickle.dumps(kept))
-    return 0.0
+    SumoSimulation.set_lamps = show  # type: ignore[method-assign]
+    return kept
 
 
-def core(scenario: Scenario, path: Path, decision: int) -> float:
+def core(scenario: Scenario, kept: Record) -> float:
     """Our environment in this process: rewards, observations and masks of all signals."""
-    kept = _read(path)
-    run = SlotRun(scenario, settings(decision))
+    run = SlotRun(scenario, settings(kept.decision))
     observations, _ = run.reset(SEED)
     start = time.process_time()
     for stages in kept.stages:
@@ -98,12 +98,11 @@ def core(scenario: Scenario, path: Path, decision: int) -> float:
     return spent
 
 
-def pettingzoo(scenario: Scenario, path: Path, decision: int) -> float:
+def pettingzoo(scenario: Scenario, kept: Record) -> float:
     """The same through the PettingZoo face."""
     from stopline_envs.parallel_env import network_env
 
-    kept = _read(path)
-    env: Any = network_env(scenario, settings=settings(decision))
+    env: Any = network_env(scenario, settings=settings(kept.decision))
     env._seeds = _Always(SEED)
     observations, _ = env.reset()
     choices = [dict(zip(env.agents, stages, strict=True)) for stages in kept.stages]
@@ -116,12 +115,11 @@ def pettingzoo(scenario: Scenario, path: Path, decision: int) -> float:
     return spent
 
 
-def slots(scenario: Scenario, path: Path, decision: int) -> float:
+def slots(scenario: Scenario, kept: Record) -> float:
     """The same as a SlotVecEnv of one worker: both processes' time, and the pipe between them."""
     from stopline_envs.vec_env import SlotVecEnv
 
-    kept = _read(path)
-    env = SlotVecEnv(scenario, slots=len(kept.stages[0]), settings=settings(decision))
+    env = SlotVecEnv(scenario, slots=len(kept.stages[0]), settings=settings(kept.decision))
     env.seed(1)
     env.reset()
     start, waited = time.process_time(), _children()
@@ -132,14 +130,13 @@ def slots(scenario: Scenario, path: Path, decision: int) -> float:
     return spent * len(kept.stages) / (len(kept.stages) - 1)
 
 
-def bare(scenario: Scenario, path: Path, decision: int) -> float:
+def bare(scenario: Scenario, kept: Record) -> float:
     """SUMO showing those lamps, nothing read."""
-    return _replay(scenario, _read(path), None)
+    return _replay(scenario, kept, None)
 
 
-def sensors(scenario: Scenario, path: Path, decision: int) -> float:
+def sensors(scenario: Scenario, kept: Record) -> float:
     """SUMO showing those lamps and the same zones read at every decision, as one would write it by hand."""
-    kept = _read(path)
     seen: list[Row] = []
     spent = _replay(scenario, kept, _by_hand(scenario, seen))
     buttons = _buttons(scenario)
@@ -149,7 +146,7 @@ def sensors(scenario: Scenario, path: Path, decision: int) -> float:
     return spent
 
 
-def own_look(scenario: Scenario, path: Path, decision: int) -> float:
+def own_look(scenario: Scenario, kept: Record) -> float:
     """The same, read by the environment's own code."""
     from stopline_envs.sensing import Sensors
 
@@ -159,7 +156,7 @@ def own_look(scenario: Scenario, path: Path, decision: int) -> float:
     def look() -> None:
         assert read.look().traffic
 
-    return _replay(scenario, _read(path), look)
+    return _replay(scenario, kept, look)
 
 
 def _replay(scenario: Scenario, kept: Record, read: Read | None) -> float:
@@ -212,18 +209,16 @@ def _buttons(scenario: Scenario) -> list[bool]:
     return [detector.kind is DetectorKind.BUTTON for plan in plans for detector in plan.detectors]
 
 
-def sumo_rl_libsumo(scenario: Scenario, path: Path, decision: int) -> float:
+def sumo_rl_libsumo(scenario: Scenario, kept: Record) -> float:
     """The peer with its defaults and libsumo."""
-    os.environ["LIBSUMO_AS_TRACI"] = "1"
-    return sumo_rl_traci(scenario, path, decision)
+    return sumo_rl_traci(scenario, kept)
 
 
-def sumo_rl_traci(scenario: Scenario, path: Path, decision: int) -> float:
+def sumo_rl_traci(scenario: Scenario, kept: Record) -> float:
     """The peer with its defaults, SUMO in a process of its own; its lamps are the recorded ones too."""
     from benchmarks._env_peer import replaying_environment
 
-    kept = _read(path)
-    environment, driving = replaying_environment(scenario, kept.shown, SEED, decision)
+    environment, driving, close = replaying_environment(scenario, kept.shown, SEED, kept.decision)
     rng = random.Random(SEED)
     sizes = {name: int(environment.action_spaces(name).n) for name in environment.ts_ids}
     choices = [{name: rng.randrange(size) for name, size in sizes.items()} for _ in kept.stages]
@@ -232,7 +227,7 @@ def sumo_rl_traci(scenario: Scenario, path: Path, decision: int) -> float:
         environment.step(chosen)
     spent = time.process_time() + _children() - start
     kept.check(scenario, driving=driving())
-    environment.close()
+    close()
     return spent
 
 
@@ -244,11 +239,6 @@ class _Always:
 
     def integers(self, _: int) -> int:
         return self._value
-
-
-def _read(path: Path) -> Record:
-    kept: Record = pickle.loads(path.read_bytes())
-    return kept
 
 
 def _children() -> float:
@@ -264,21 +254,28 @@ def _children() -> float:
     return spent / os.sysconf("SC_CLK_TCK")
 
 
-KINDS: dict[str, Callable[[Scenario, Path, int], float]] = {
+KINDS: dict[str, Callable[[Scenario, Record], float]] = {
     function.__name__: function
-    for function in (
-        *(record, core, pettingzoo, slots, bare, sensors, own_look),
-        *(sumo_rl_libsumo, sumo_rl_traci),
-    )
+    for function in (core, pettingzoo, slots, bare, sensors, own_look, sumo_rl_libsumo, sumo_rl_traci)
 }
 
 
 def main() -> None:
-    """Run one kind once."""
-    kind, name, seconds, decision, path = sys.argv[1:]
+    """Record, then run every kind in every round."""
+    name, seconds, decision, rounds, *kinds = sys.argv[1:]
+    if "sumo_rl_libsumo" in kinds:
+        # The peer's switch; it only works where traci is imported before libsumo.
+        os.environ["LIBSUMO_AS_TRACI"] = "1"
+        importlib.import_module("traci")
     scenario = load_scenario(name)
     scenario = scenario.between(end=scenario.begin + int(seconds))
-    print(json.dumps(KINDS[kind](scenario, Path(path), int(decision))))
+    kept = record(scenario, int(decision))
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(int(rounds)):
+        for kind in kinds:
+            times[kind].append(KINDS[kind](scenario, kept))
+        print({kind: round(spent[-1], 3) for kind, spent in times.items()}, file=sys.stderr, flush=True)
+    print(json.dumps(times))
 
 
 if __name__ == "__main__":
