@@ -28,7 +28,7 @@ def command(
     protocol: Annotated[
         list[str] | None,
         typer.Option(
-            help="modbus, ntcip, mixed (in turns), or JUNCTION=PROTOCOL; may be given more than once.",
+            help="modbus, ntcip, modbus,ntcip (in turns), or JUNCTION=PROTOCOL; may be given more than once.",
             show_default="modbus",
         ),
     ] = None,
@@ -37,7 +37,10 @@ def command(
     end: Annotated[int | None, typer.Option(help="End in seconds; by default the scenario's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the traffic.")] = 1,
     rate: Annotated[
-        float, typer.Option(min=0, max=100, help="Simulated seconds per second; 0 is as fast as it goes.")
+        float,
+        typer.Option(
+            min=0, max=100, help="Simulated seconds per second; with a scenario 0 is as fast as it goes."
+        ),
     ] = 1.0,
     emergency: Annotated[
         bool, typer.Option("--emergency", help="With the scenario's emergency vehicle.")
@@ -72,8 +75,8 @@ def command(
 
     Examples: `stopline hil cabinet --example --port 1502`, then `mbpoll -m tcp -p 1502 -0 -t 3 -r 0 -c 20 -1
     127.0.0.1`; `stopline hil cabinet --example --protocol ntcip --port 1161`, then `snmpwalk -v2c -c public
-    127.0.0.1:1161 1.3.6.1.4.1.1206`; `stopline hil cabinet --scenario arterial --window demo --protocol mixed
-    --rate 5 --out runs/street`
+    127.0.0.1:1161 1.3.6.1.4.1.1206`; `stopline hil cabinet --scenario arterial --window demo --protocol
+    modbus,ntcip --rate 5 --out runs/street`
     """
     if (plan is not None) + example + (scenario is not None) != 1:
         raise typer.BadParameter("give a plan file, --example, or --scenario NAME")
@@ -92,6 +95,7 @@ def command(
                 host=host,
                 port=port,
                 protocol=(protocol or ["modbus"])[-1],
+                rate=rate or 1.0,
                 seconds=seconds,
                 out=out,
                 announce=announce,

@@ -30,16 +30,20 @@ async def run_cabinet(
     host: str,
     port: int,
     protocol: str = "modbus",
+    rate: float = 1.0,
     seconds: float | None = None,
     out: Path | None = None,
     announce: Announce | None = None,
 ) -> dict[str, Any]:
-    """One virtual cabinet on the wall clock until Ctrl-C, SIGTERM or its time is over; what it counted."""
-    cabinet = cabinet_for(protocol, plan, RunningClock(), host=host, port=port)
+    """One virtual cabinet until Ctrl-C, SIGTERM or its wall-clock time is over; what it counted.
+
+    Its clock runs `rate` times as fast as the wall's.
+    """
+    cabinet = cabinet_for(protocol, plan, RunningClock(rate=rate), host=host, port=port)
     await cabinet.start()
     try:
-        _publish([cabinet], out, 1.0, announce)
-        ticking = asyncio.create_task(cabinet.run())
+        _publish([cabinet], out, rate, announce)
+        ticking = asyncio.create_task(cabinet.run(0.02 / rate))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await _told_to_stop()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from stopline_cabinets import Mode
 from stopline_hil.clock import RunningClock, SteppedClock
 from stopline_hil.conformance import AddressError, conform, subject_at
 from stopline_hil.example import crossroads
@@ -166,30 +167,44 @@ def stopline(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from stopline_cli.main import app; app()", *arguments]
 
 
-def test_the_command_judges_a_cabinet_in_another_process(tmp_path: Path) -> None:
-    """By address alone; without --yes and without a terminal it only reads."""
-    serving = subprocess.Popen(
-        stopline("hil", "cabinet", "--example", "--out", str(tmp_path / "cabinet")), stdout=subprocess.DEVNULL
-    )
-    try:
-        ready = tmp_path / "cabinet" / "cabinets.json"
-        for _ in range(300):
-            if ready.is_file():
-                break
-            subprocess.run(["sleep", "0.1"], check=True)
-        address = json.loads(ready.read_text())[0]["address"]
-        done = subprocess.run(
-            stopline(
-                "hil", "conformance", f"modbus://{address}", "--example", "--out", str(tmp_path), "--json"
-            ),
-            capture_output=True, text=True, timeout=50, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    finally:
-        os.kill(serving.pid, signal.SIGTERM)
-        serving.wait(20)
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a virtual cabinet in another process."""
+    folder = tmp_path_factory.mktemp("cabinet")
+    command = stopline("hil", "cabinet", "--example", "--out", str(folder))
+    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    ready, until = folder / "cabinets.json", time.monotonic() + 40
+    while not ready.is_file() and time.monotonic() < until:
+        time.sleep(0.1)
+    yield f"modbus://{json.loads(ready.read_text())[0]['address']}"
+    serving.send_signal(signal.SIGTERM)
+    serving.wait(20)
+
+
+def test_without_yes_and_without_a_terminal_the_command_only_reads(elsewhere: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        stopline("hil", "conformance", elsewhere, "--example", "--out", str(tmp_path), "--json"),
+        capture_output=True, text=True, timeout=55, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     result = json.loads(done.stdout)
     assert result["passed"]
     assert not result["wrote"]
     assert {path.name for path in tmp_path.glob("*.*")} == {"report.html", "report.json", "junit.xml"}
     assert "only reading was allowed" in (tmp_path / "report.html").read_text()
+
+
+async def test_a_cabinet_in_another_process_is_provoked_by_its_address(elsewhere: str) -> None:
+    subject = subject_at(elsewhere, PLAN)
+
+    async def pause(tenths: int) -> None:
+        await asyncio.sleep(tenths / 10)
+
+    client = subject.open(1, "")
+    async with asyncio.timeout(40):
+        while (await client.connect(lease=False)).mode is not Mode.LOCAL:
+            await pause(5)
+    await client.close()
+    found = [*await subject.probe(pause), *await subject.provoke(pause)]
+    assert [verdict for verdict in found if not verdict.met] == []
+    assert len(found) > 40
