@@ -8,6 +8,7 @@ transition to its end. Yellow, red clearance and pedestrian clearance are never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 from stopline_signals.errors import PlanError
@@ -70,6 +71,9 @@ NEVER_OVERDUE = 1 << 60
 """Limit of a group that no stage serves: asking for it would not help."""
 
 _Record = TypeVar("_Record")
+
+
+_param = itemgetter(2)
 
 
 class _Maker(Protocol):
@@ -140,22 +144,18 @@ class Engine:
         if until < now:
             raise PlanError(f"junction {self.plan.junction}: time ran backwards, {now} to {until} tenths")
         events: list[Event] = []
-        if (
-            calls == called
-            and request in (stage, KEEP)
-            and not calls & self._served[stage]
-            and not (pending and pending[0][0] <= until)
-        ):
+        at_rest = request in (stage, KEEP) and not calls & self._served[stage]
+        if at_rest and calls == called and not (pending and pending[0][0] <= until):
             # Only time passes: the way most calls go, so it is spelt out.
             steady = (until, stage, settled_at, aspects, since, ended, waiting, pending, called)
             return _new(Advanced, (_new(EngineState, steady), events))
         state = self._note_waiting(state, calls, events)
-        if state.now == until:
-            return Advanced(self._settle(state, request, calls, events), events)
-        while state.now < until:
-            state = _at(self._next_deadline(state, request, calls, until), state)
-            state = self._settle(state, request, calls, events)
-        return Advanced(state, events)
+        if at_rest or now == until:  # nothing to take up on the way
+            return _new(Advanced, (self._settle(state, until, request, calls, events), events))
+        while now < until:
+            now = self._next_deadline(state, request, calls, until)
+            state = self._settle(state, now, request, calls, events)
+        return _new(Advanced, (state, events))
 
     def legal(self, state: EngineState) -> int:
         """Bit mask of the stages that may be asked for now; the stage in force is always among them.
@@ -267,55 +267,72 @@ class Engine:
         state = _new(EngineState, read)
         return self._note_waiting(state, calls, [], previous.aspects)
 
-    def _settle(self, state: EngineState, request: int, calls: int, events: list[Event]) -> EngineState:
-        """Everything that happens at `state.now`."""
-        before, now = state.aspects, state.now
-        if state.pending and state.pending[0][0] <= now:
-            state = self._apply_due(state, events)
-        taken = self._take_up(state, request, calls)
-        if taken is not state and taken.pending and taken.pending[0][0] <= now:
-            taken = self._apply_due(taken, events)
-        if taken.aspects is before and calls == taken.called:
-            return taken
-        return self._note_waiting(taken, calls, events, before)
+    def _settle(
+        self, state: EngineState, now: int, request: int, calls: int, events: list[Event]
+    ) -> EngineState:
+        """Go to `now`, up to which nothing is taken up, and take up what is asked or called then."""
+        calling: list[Event] = []
+        state = self._run_to(state, now, events, calling)
+        if request not in (KEEP, state.stage) or calls & self._served[state.stage]:
+            state = self._run_to(self._take_up(state, request, calls), now, events, calling)
+        events += sorted(calling, key=_param)
+        return state
 
-    def _apply_due(self, state: EngineState, events: list[Event]) -> EngineState:
-        now, pending = state.now, state.pending
-        aspects, since, ended = list(state.aspects), list(state.since), list(state.ended)
-        count = 0
+    def _run_to(self, state: EngineState, now: int, events: list[Event], calling: list[Event]) -> EngineState:
+        """Show what is due by `now`, and note whose call is served or begins to wait by that.
+
+        `calling` are events of calls that follow the events of all lamps of their moment.
+        """
+        at, stage, settled_at, shown, begun, over, waits, pending, called = state
+        if not pending or pending[0][0] > now:
+            return state if now == at else _at(now, state)
+        aspects, since, ended, waiting = list(shown), list(begun), list(over), list(waits)
+        count, noted = 0, at
         for due, group, aspect in pending:
             if due > now:
                 break
+            if due != noted:
+                events += calling
+                calling.clear()
+                noted = due
             count += 1
             before = aspects[group]
+            if before < PERMISSIVE or aspect < PERMISSIVE:
+                for code in self._codes[group][aspect]:
+                    events.append(_new(Event, (due, code, group + 1)))
+                if before < PERMISSIVE <= aspect:
+                    waiting[group] = NOT_WAITING
+                elif before >= PERMISSIVE and called >> group & 1:
+                    waiting[group] = due
+                    calling.append(self._call_event(due, group, True))
             if before >= PERMISSIVE and aspect < before:
                 ended[group] = due
-            if aspect < PERMISSIVE or before < PERMISSIVE:
-                events += [_new(Event, (due, code, group + 1)) for code in self._codes[group][aspect]]
             aspects[group], since[group] = aspect, due
-        lamps = (tuple(aspects), tuple(since), tuple(ended))
-        return _new(EngineState, (*state[:3], *lamps, state.waiting_since, pending[count:], state.called))
+        lamps = (tuple(aspects), tuple(since), tuple(ended), tuple(waiting))
+        return _new(EngineState, (now, stage, settled_at, *lamps, pending[count:], called))
 
     def _note_waiting(
         self, state: EngineState, calls: int, events: list[Event], before: tuple[int, ...] | None = None
     ) -> EngineState:
         """Note which calls wait now; `before` are the lamps at which `state.called` was noted."""
-        if calls == state.called and before in (None, state.aspects):
-            return state
-        lit = self._lit(state.aspects).mask
-        waited = state.called & ~(lit if before is None else self._lit(before).mask)
-        waits = calls & ~lit
-        changed = (waits ^ waited) & self._all_groups
+        aspects, called, kept = state.aspects, state.called, self._lit_by_aspects
+        if before is None:
+            if calls == called:
+                return state
+            before = aspects
+        lit = (kept.get(aspects) or self._lit(aspects)).mask
+        before_lit = lit if before is aspects else (kept.get(before) or self._lit(before)).mask
+        changed = ((calls & ~lit) ^ (called & ~before_lit)) & self._all_groups
         if not changed:
-            return state if calls == state.called else _new(EngineState, (*state[:-1], calls))
+            return state if calls == called else _new(EngineState, (*state[:-1], calls))
         now, waiting = state.now, list(state.waiting_since)
         while changed:
             group = (changed & -changed).bit_length() - 1
             changed &= changed - 1
-            called = bool(waits >> group & 1)
-            waiting[group] = now if called else NOT_WAITING
+            waits = calls & ~lit & 1 << group
+            waiting[group] = now if waits else NOT_WAITING
             if not lit >> group & 1:
-                events.append(self._call_event(now, group, called))
+                events.append(self._call_event(now, group, waits > 0))
         return _new(EngineState, (*state[:6], tuple(waiting), state.pending, calls))
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
@@ -331,19 +348,18 @@ class Engine:
         return state
 
     def _change(self, state: EngineState, stage: int, calls: int) -> EngineState:
-        schedule = self._transitions.schedule(
-            stage, state.aspects, state.ended, calls, state.now, state.pending
+        under_way = state.pending
+        pending, settled_at = self._transitions.schedule(
+            stage, state.aspects, state.ended, calls, state.now, under_way
         )
-        pending = schedule.changes
-        if state.pending:
+        if under_way:
             first: dict[int, int] = {}
-            for due, group, _ in schedule.changes:
+            for due, group, _ in pending:
                 first.setdefault(group, due)
             # A yellow already running still ends in red before its group may start again.
-            kept = [change for change in state.pending if change[0] < first.get(change[1], change[0] + 1)]
-            pending = tuple(sorted([*kept, *schedule.changes]))
-        changed = (state.now, stage, schedule.settled_at, *state[3:7], pending, state.called)
-        return _new(EngineState, changed)
+            kept = [change for change in under_way if change[0] < first.get(change[1], change[0] + 1)]
+            pending = tuple(sorted([*kept, *pending]))
+        return _new(EngineState, (state.now, stage, settled_at, *state[3:7], pending, state.called))
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
         if self._about_to_leave(state):
@@ -368,19 +384,21 @@ class Engine:
 
     def _next_deadline(self, state: EngineState, request: int, calls: int, until: int) -> int:
         """The next moment at which anything can change, at least one tenth ahead."""
-        deadline = until
-        if state.pending:
-            deadline = min(deadline, state.pending[0][0])
-        if state.now < state.settled_at:
-            return max(min(deadline, state.settled_at), state.now + 1)
-        if request not in (KEEP, state.stage):
-            return max(min(deadline, self.earliest(state, request)), state.now + 1)
-        on_demand = self._served[state.stage] & calls
+        now, stage, settled_at, deadline = state.now, state.stage, state.settled_at, until
+        if state.pending and state.pending[0][0] < deadline:
+            deadline = state.pending[0][0]
+        on_demand = self._served[stage] & calls
+        if request in (KEEP, stage) and not on_demand:
+            return deadline if deadline > now else now + 1
+        if now < settled_at:
+            return max(min(deadline, settled_at), now + 1)
+        if request not in (KEEP, stage):
+            return max(min(deadline, self.earliest(state, request)), now + 1)
         if on_demand and not self._about_to_leave(state):
             for group in range(len(state.aspects)):
                 if self._may_serve(state, group, on_demand):
                     deadline = min(deadline, self._ready_at(state, group))
-        return max(deadline, state.now + 1)
+        return max(deadline, now + 1)
 
     def _lead(self, serving: Sequence[int]) -> int:
         """Longest way to the stage that serves a group best."""

@@ -1,0 +1,162 @@
+"""What engine and guard cost in a simulated hour, beside what SUMO costs in the very same traffic."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from typing import NamedTuple
+
+from stopline_envs.junction import SimJunction
+from stopline_envs.monitor import LampWatch
+from stopline_envs.network import NetworkRun, watch_of
+from stopline_envs.plans import Program
+from stopline_envs.scenario import load_scenario
+from stopline_envs.simulation import SumoSimulation
+from stopline_policy.seam import Policy
+from stopline_signals.engine import KEEP, Advanced, Engine, EngineState
+from stopline_signals.guard import Guard, Verdict
+from stopline_signals.plan import SignalPlan
+
+SEED = 1
+REPLAYS = 5
+
+ALLOWED, DECIDE = -1, -2
+
+Calls = list[tuple[int, int, int]]
+"""What one junction asked, in order: request, calls and until of `advance`, or ALLOWED or DECIDE as until."""
+Lamps = dict[int, list[tuple[str, str]]]
+"""Second -> what is shown from then on: signal and letters."""
+
+
+class Hour(NamedTuple):
+    """CPU seconds of one scenario under one rule; `calls` are those to engine and guard."""
+
+    sumo: float
+    rules: float
+    calls: int
+    transitions: int
+
+
+class Recording(NamedTuple):
+    """What a run left behind: per junction its plan, first state and calls, and all lamps."""
+
+    junctions: list[tuple[SignalPlan, EngineState, Calls]]
+    lamps: Lamps
+
+
+def hour(scenario: str, policy: Policy | None) -> Hour:
+    """Run a scenario under a rule (None: the fixed programs), then time its two halves apart.
+
+    SUMO alone is shown the same lamps at the same seconds again; engine and guard are asked the same again,
+    each junction going on from its own state. Both are the median of several runs.
+    """
+    recording = record(scenario, policy)
+    return Hour(
+        sumo=statistics.median(_sumo_alone(scenario, recording.lamps) for _ in range(REPLAYS)),
+        rules=statistics.median(_rules_alone(recording) for _ in range(REPLAYS)),
+        calls=sum(len(calls) for _, _, calls in recording.junctions),
+        transitions=sum(request != KEEP for _, _, calls in recording.junctions for request, _, _ in calls),
+    )
+
+
+def record(scenario: str, policy: Policy | None) -> Recording:
+    """Run a whole scenario and write down what engine and guard were asked and what was shown."""
+    run = NetworkRun(load_scenario(scenario))
+    lamps: Lamps = {}
+    for index, name in enumerate(run.names):
+        plan, program = run.plan_set.plans[name], run.plan_set.programs[name]
+        run.replace_junction(index, _Recorded(plan, program, watch_of(run.plan_set, name), lamps))
+    interval = 1 if policy is None else round(policy.decision_interval)
+    if policy is not None:
+        policy.reset(run.plans)
+    try:
+        run.reset(SEED)
+        begun = [(junction.plan, junction.state) for junction in run.junctions]
+        calls = [junction.record() for junction in run.junctions if isinstance(junction, _Recorded)]
+        while not run.done:
+            run.advance(run.program_stages() if policy is None else policy.decide(run.views()), interval)
+    finally:
+        run.close()
+    return Recording([(*first, asked) for first, asked in zip(begun, calls, strict=True)], lamps)
+
+
+def _sumo_alone(scenario: str, lamps: Lamps) -> float:
+    loaded = load_scenario(scenario)
+    simulation = SumoSimulation(loaded, SEED)
+    simulation.start()
+    began = time.process_time()
+    try:
+        while simulation.now < loaded.end:
+            for name, letters in lamps.get(simulation.now, ()):
+                simulation.set_lamps(name, letters)
+            simulation.step()
+        return time.process_time() - began
+    finally:
+        simulation.close()
+
+
+def _rules_alone(recording: Recording) -> float:
+    ready = [(Engine(plan), state, calls) for plan, state, calls in recording.junctions]
+    gc.collect()
+    gc.freeze()  # the recording is not theirs to walk through
+    began = time.process_time()
+    for engine, state, calls in ready:
+        _again(engine, state, calls)
+    took = time.process_time() - began
+    gc.unfreeze()
+    return took
+
+
+def _again(engine: Engine, state: EngineState, calls: Calls) -> None:
+    guard, advance = Guard(engine), engine.advance
+    for request, called, until in calls:
+        if until >= 0:
+            state = advance(state, request, called, until).state
+        elif until == ALLOWED:
+            guard.allowed(state)
+        else:
+            guard.decide(state, request)
+
+
+class _Recorded(SimJunction):
+    """A junction that writes down what its engine and guard are asked, and every change of its lamps."""
+
+    def __init__(self, plan: SignalPlan, program: Program, watch: LampWatch, lamps: Lamps) -> None:
+        super().__init__(plan, program, watch)
+        self._shown_lamps = lamps
+
+    def record(self) -> Calls:
+        """Begin now; returns the list that is written."""
+        calls: Calls = []
+        self.engine, self.guard = _Engine(self.plan, calls), _Guard(self.engine, calls)
+        return calls
+
+    def lamps(self, now: int) -> str:
+        letters = super().lamps(now)
+        self._shown_lamps.setdefault(now, []).append((self.plan.junction, letters))
+        return letters
+
+
+class _Engine(Engine):
+    def __init__(self, plan: SignalPlan, calls: Calls) -> None:
+        super().__init__(plan)
+        self._calls = calls
+
+    def advance(self, state: EngineState, request: int, calls: int, until: int) -> Advanced:
+        self._calls.append((request, calls, until))
+        return super().advance(state, request, calls, until)
+
+
+class _Guard(Guard):
+    def __init__(self, engine: Engine, calls: Calls) -> None:
+        super().__init__(engine)
+        self._plain, self._calls = Guard(engine), calls
+
+    def allowed(self, state: EngineState, grace: int = 0) -> int:
+        self._calls.append((KEEP, 0, ALLOWED))
+        return self._plain.allowed(state, grace)
+
+    def decide(self, state: EngineState, request: int, grace: int = 0) -> Verdict:
+        self._calls.append((request, 0, DECIDE))
+        return self._plain.decide(state, request, grace)
