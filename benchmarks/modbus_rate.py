@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import uvloop
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
 
 from benchmarks._fleet import Ask, Tally, ask_all
 from benchmarks._table import Figure, main
@@ -47,7 +49,7 @@ async def _run_ours(ports: list[int]) -> tuple[Tally, float]:
     plan = crossroads()
     cabinets = [ModbusCabinet("127.0.0.1", port, plan, owner=1, timeout=0.1) for port in ports]
     for cabinet in cabinets:
-        await cabinet.connect(lease=False)
+        await _reach(cabinet)
 
     def ask(cabinet: ModbusCabinet) -> Ask:
         async def once() -> bool:
@@ -64,6 +66,15 @@ async def _run_ours(ports: list[int]) -> tuple[Tally, float]:
     return tally
 
 
+async def _reach(cabinet: ModbusCabinet) -> None:
+    """Connect before anything is measured, however busy the machine is."""
+    for _ in range(50):
+        with contextlib.suppress(CabinetError):
+            await cabinet.connect(lease=False)
+            return
+        await asyncio.sleep(0.1)
+
+
 async def _run_pymodbus(ports: list[int]) -> tuple[Tally, float]:
     """The bare client: registers come back and are not looked at."""
     clients = [AsyncModbusTcpClient("127.0.0.1", port=port, retries=0, timeout=0.1) for port in ports]
@@ -71,7 +82,10 @@ async def _run_pymodbus(ports: list[int]) -> tuple[Tally, float]:
 
     def ask(client: AsyncModbusTcpClient) -> Ask:
         async def once() -> bool:
-            answer = await client.read_input_registers(0, count=STATE_LENGTH, device_id=1)
+            try:
+                answer = await client.read_input_registers(0, count=STATE_LENGTH, device_id=1)
+            except ModbusException:
+                return False
             return len(answer.registers) == STATE_LENGTH
 
         return once
