@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -14,12 +15,15 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from stopline_envs.actions import Choice, KeepOrSwitch, NextStage, SplitsPerCycle, action_face
+from stopline_envs.checks import check_vec_env
 from stopline_envs.gym_env import junction_env
 from stopline_envs.parallel_env import network_env
 from stopline_envs.slots import SlotSettings
+from stopline_envs.vec_actions import SlotActions
+from stopline_envs.vec_env import SlotVecEnv
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.observation import STAGE_FEATURES, ObservationLayout
-from tests.envs.maps import scenario_or_skip
+from tests.envs.maps import scenario_or_skip, short_arterial
 
 MAKE = "stopline_envs.gym_env:Stopline/Junction-v0"
 FACES = ("stage", "keep-or-switch", "splits")
@@ -156,3 +160,23 @@ def test_wrong_wishes_say_what_there_is() -> None:
     env = junction_env(scenario_or_skip("single", 60), actions="keep-or-switch")
     with pytest.raises(SimulationError, match="call reset first"):
         env.step(1)
+
+
+def test_slots_of_the_vectorised_environment_keep_or_switch() -> None:
+    def make() -> SlotActions:
+        return SlotActions(SlotVecEnv(short_arterial(), slots=9), "keep-or-switch")
+
+    check_vec_env(make, steps=14)
+    env = make()
+    try:
+        before = [current_stage(row) for row in env.reset()]
+        masks = get_action_masks(env)
+        assert masks.shape == (9, 2)
+        env.step_async(np.zeros(9, dtype=np.int64))
+        after = [current_stage(row) for row in env.step_wait()[0]]
+        kept = [b == a for b, a, mask in zip(before, after, masks, strict=True) if mask[0]]
+        assert kept and all(kept)
+        with pytest.raises(ScenarioError, match="'splits' last more than one decision"):
+            SlotActions(cast("SlotVecEnv", env.venv), "splits")
+    finally:
+        env.close()
