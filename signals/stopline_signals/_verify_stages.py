@@ -50,6 +50,8 @@ def _serves_more(one: Stage, other: Stage) -> bool:
 
 def _traps(plan: SignalPlan) -> Iterator[Finding]:
     """A turn that ends while the flow it gives way to goes on, in a change from any stage to any other."""
+    # A plan read from geometry names every oncoming flow; one written by hand may have forgotten a turn.
+    named = bool(plan.paths) and any(group.oncoming for group in plan.groups)
     for turn, group in enumerate(plan.groups):
         for flow, other in enumerate(plan.groups):
             if not plan.yields[turn][flow] or other.kind is GroupKind.PEDESTRIAN:
@@ -66,8 +68,9 @@ def _traps(plan: SignalPlan) -> Iterator[Finding]:
                 f"{group.name} turns yellow while {other.name}, to which it gives way, stays green; "
                 f"name {other.name} among its oncoming groups, or order the stages otherwise"
             )
-            # Where oncoming traffic is named, what is not named comes from the side and traps nobody.
-            severity = Severity.WARNING if group.oncoming else Severity.ERROR
+            # Where oncoming traffic is named, what is not named comes from the side (a right turn into the
+            # exit of a U-turn): nobody expects it to stop with the turn.
+            severity = Severity.WARNING if group.oncoming or named else Severity.ERROR
             yield Finding(severity, Rule.YELLOW_TRAP, place, message, Source.STOPLINE)
 
 

@@ -14,6 +14,7 @@ from stopline_signals.engine import Engine
 from stopline_signals.errors import NetworkError
 from stopline_signals.plan import NO_CONFLICT, Aspect, DetectorKind, GroupKind
 from stopline_signals.timing import pedestrian_clearance, yellow_time
+from stopline_signals.verify import Rule, Severity, verify
 from tests.envs.maps import OWN, RESCO, WHEEL, scenario_or_skip
 
 MAPS = (*RESCO, *WHEEL, *OWN)
@@ -92,6 +93,14 @@ def test_intergreens_agree_with_the_monitors_own_reading(name: str) -> None:
                     compared += 1
                     assert plan.intergreen[i][j] >= max(bounds), (signal, first.name, second.name)
     assert compared or all(len(plan.stages) == 1 for plan in plan_set.plans.values())
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_no_turn_is_trapped_by_oncoming_traffic(name: str) -> None:
+    """Whatever comes head-on is named, so the engine ends it with the turn; the rest comes from the side."""
+    for signal, plan in plans(name).plans.items():
+        traps = [f for f in verify(plan) if f.rule is Rule.YELLOW_TRAP and f.severity is Severity.ERROR]
+        assert not traps, (signal, traps)
 
 
 def test_an_unsafe_phase_is_split_with_a_finding() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from stopline_signals import (
+    ConflictPath,
     FixedProgram,
     GroupKind,
     Preempt,
@@ -266,6 +267,21 @@ def test_a_yellow_trap_that_the_engine_rules_out_is_a_note() -> None:
     plan = with_group(trap(), "left", oncoming=("north",))
     assert not found(plan, Rule.YELLOW_TRAP)
     assert found(plan, Rule.YELLOW_TRAP, Severity.NOTE)
+
+
+def test_traffic_from_the_side_traps_nobody_where_geometry_names_the_oncoming() -> None:
+    """A U-turn beside the right turn it merges with: its reader knows that nothing comes head-on."""
+    plan = trap()
+    side = replace(plan.groups[1], oncoming=("north",))
+    named = replace(plan, groups=(plan.groups[0], side, *plan.groups[2:]))
+    path = ConflictPath(
+        ending=0, starting=1, crossing_time=30, clearing_m=10.0, vehicle_m=6.0, clearing_mps=10.0
+    )
+    assert found(replace(plan, paths=(path,)), Rule.YELLOW_TRAP, Severity.ERROR)
+    assert found(named, Rule.YELLOW_TRAP, Severity.ERROR)
+    measured = replace(named, paths=(path,))
+    assert not found(measured, Rule.YELLOW_TRAP, Severity.ERROR)
+    assert found(measured, Rule.YELLOW_TRAP, Severity.WARNING)
 
 
 def test_a_five_section_head_on_a_lagging_left_is_noted() -> None:
