@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import resource
@@ -23,6 +22,7 @@ from stopline_cabinets.words import CabinetState, Can, Flag, Mode, PlanCommand, 
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.clock import Clock
 from stopline_controller.drivers import Driver, Lessee, MemoryOptions, register
+from stopline_controller.garbage import GarbageKeeper
 from stopline_controller.precise import control_event_loop, schedule_real_time
 from stopline_controller.site import read_site
 from stopline_hil.example import crossroads
@@ -137,8 +137,11 @@ _RESTING = Flag.MONITOR_OK | Flag.POWER_OK | Flag.REMOTE_ACTIVE
 _MOVING = _RESTING | Flag.IN_TRANSITION
 
 
-def write_city(folder: Path, junctions: int, driver: str, interval: float) -> Path:
-    """Write plans, a bundle that decides every `interval` seconds and a site file of so many crossroads."""
+def write_city(folder: Path, junctions: int, driver: str, interval: float, ports: Sequence[int] = ()) -> Path:
+    """Write plans, a bundle that decides every `interval` seconds and a site file of so many crossroads.
+
+    With `ports` the cabinets have addresses on this host.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from stopline_policy.bundle import SHIPPED, read_bundle, write_bundle
@@ -155,7 +158,10 @@ def write_city(folder: Path, junctions: int, driver: str, interval: float) -> Pa
         name = f"J{number}"
         plan = replace(crossroads(), junction=name)
         (folder / f"{name}.toml").write_text(tomli_w.dumps(plan_to_table(plan)))
-        rows.append({"id": name, "plan": f"{name}.toml", "cabinet": {"driver": driver}})
+        cabinet = {"driver": driver}
+        if ports:
+            cabinet["address"] = f"127.0.0.1:{ports[number]}"
+        rows.append({"id": name, "plan": f"{name}.toml", "cabinet": cabinet})
     site = folder / "site.toml"
     table = {
         "controller": {"listen": "127.0.0.1:0", "insecure": True},
@@ -182,7 +188,7 @@ def city(junctions: int, interval: float) -> tuple[Controller, list[LightCabinet
     return assemble(read_site(write_city(folder, junctions, "light", interval))), cabinets
 
 
-def run(controller: Controller, warm_s: float, seconds: float) -> dict[str, float]:
+def run(controller: Controller, warm_s: float, seconds: float, *, real_time: bool = True) -> dict[str, float]:
     """Run control in its own thread as `stopline serve` does; figures of `seconds` after the warm-up."""
     found: dict[str, float] = {}
     loop, statistics = controller.loop, controller.statistics
@@ -206,23 +212,25 @@ def run(controller: Controller, warm_s: float, seconds: float) -> dict[str, floa
             control_us_per_tick=(time.thread_time() - thread) / made * 1e6,
             lateness_ms_p50=statistics.lateness.percentile(0.5),
             lateness_ms_p99=statistics.lateness.percentile(0.99),
+            lateness_ms_p999=statistics.lateness.percentile(0.999),
             done_ms_p99=statistics.slot.percentile(0.99),
         )
         loop.stop()
         await task
 
     def work() -> None:
-        schedule_real_time()
+        if real_time:
+            schedule_real_time()
         with asyncio.Runner(loop_factory=control_event_loop) as runner:
             runner.run(main())
 
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    keeper = GarbageKeeper(statistics.pause)
+    keeper.settle()
     sys.setswitchinterval(1e-4)
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+    keeper.resume()
     controller.close()
     return found
 

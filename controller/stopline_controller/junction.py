@@ -24,6 +24,8 @@ from stopline_signals.view import JunctionView
 log = structlog.get_logger(__name__)
 
 NEVER = -1
+SOON = 2
+"""Tenths: one tick, and one for the difference of two clocks."""
 BY_CABINET = frozenset({Kind.PATTERN, Kind.PREEMPT})
 """Kinds of plan under which the cabinet itself chooses its stages, by its own rules."""
 
@@ -173,6 +175,13 @@ class JunctionControl:
             return False
         choice = self.allowed & (self.allowed - 1)
         return self.now.state.now >= self._next_decision or (self._without_choice and choice != 0)
+
+    @property
+    def decides_soon(self) -> bool:
+        """Whether the policy may be asked in the next tick, as far as the latest look tells."""
+        return self.now is not None and (
+            self._without_choice or self.now.state.now + SOON >= self._next_decision
+        )
 
     def view(self) -> JunctionView:
         """What the policy may know; only after `observe`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import structlog
 
@@ -42,6 +43,19 @@ class Deciding(Protocol):
         """Why the policy asks for nothing at this junction; empty when it does."""
         ...
 
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        """A decision is near: whatever makes it quick may be done now."""
+        ...
+
+
+@runtime_checkable
+class Warms(Protocol):
+    """What a policy may offer besides: to do the work of a decision without deciding."""
+
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        """Change nothing but caches."""
+        ...
+
 
 class PolicyHost:
     """Asks the policy for batches of junctions and turns every kind of failure into a withdrawal."""
@@ -76,6 +90,12 @@ class PolicyHost:
             log.info("policy_works_again", policy=self.facts.name)
             self.failure = ""
         return [self._proposal(view, stage) for view, stage in zip(views, stages, strict=True)]
+
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        """Let the policy warm up, where it knows how to; a failure shows when it decides."""
+        if isinstance(self._policy, Warms):
+            with contextlib.suppress(Exception):
+                self._policy.warm(views)
 
     def withdraws(self, junction: str) -> str:
         """Why the policy asks for nothing at this junction; empty when it does."""

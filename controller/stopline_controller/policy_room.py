@@ -113,6 +113,12 @@ class PolicyRoom:
             self._compare(self.shadowing, views, proposals)
         return proposals
 
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        """Let the active policy warm up."""
+        seat = self.active
+        if seat is not None:
+            seat.host.warm(views)
+
     def withdraws(self, junction: str) -> str:
         """Why the policy asks for nothing at this junction; empty when it does."""
         seat = self.active

@@ -60,6 +60,10 @@ class BundlePolicy:
             chosen += [self._choose(view, row) for view, row in zip(part, scores.tolist(), strict=True)]
         return chosen
 
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        """Score for nothing, just before a decision: with cold caches it would take several times as long."""
+        self._scores(views[: self._scorer.capacity])
+
     def _scores(self, views: Sequence[JunctionView]) -> Floats:
         rows = self._scorer.observations
         for row, view in zip(rows, views, strict=False):

@@ -33,7 +33,7 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
     ) -> decision_pb2.DecideResponse:
         """Decide once."""
         try:
-            return self._decide(request)
+            return self.decide(request)
         except DecisionProblem as problem:
             await refuse(context, CODES[problem.kind], str(problem))
 
@@ -43,7 +43,7 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
         """Decide for every request of a stream."""
         async for request in request_iterator:
             try:
-                yield decision_pb2.DecideStreamResponse(decision=self._decide(request.decision))
+                yield decision_pb2.DecideStreamResponse(decision=self.decide(request.decision))
             except DecisionProblem as problem:
                 await refuse(context, CODES[problem.kind], str(problem))
 
@@ -53,7 +53,8 @@ class DecisionServicer(decision_pb2_grpc.DecisionServiceServicer):
         """Report the loop's counters."""
         return statistics_message(self._statistics, self._clock.rate)
 
-    def _decide(self, request: decision_pb2.DecideRequest) -> decision_pb2.DecideResponse:
+    def decide(self, request: decision_pb2.DecideRequest) -> decision_pb2.DecideResponse:
+        """Decide without any transport; DecisionProblem says why not."""
         began = time.perf_counter_ns()
         observation = request.observation
         if observation:

@@ -1,0 +1,142 @@
+"""What the controller costs: decisions over gRPC, ticks, memory, and how many junctions one core carries.
+
+Every part runs in processes of its own, pinned and before other work where the system allows it. They may be
+run alone: `python -m benchmarks._rpc measure`, `_decisions`, `_lateness`, `_start`, `_city`, `_modbus_city`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks._table import Figure, main
+
+CITY = 1300
+MODBUS = 250
+CHEAP, DEAR = 1.25, 1.6
+"""Most that a decision may cost over an empty echo: with a policy of microseconds, and with a dearer one."""
+STREAMED = 1.4
+RPC = "gRPC over loopback, mutual TLS, against an empty echo"
+
+
+def measure() -> Sequence[Figure]:
+    """Decisions against an empty echo and a bare model, lateness, pauses, start, memory, junctions a core."""
+    cores, load = os.cpu_count() or 0, os.getloadavg()[0]
+    return [
+        Figure("machine", f"load average of other programs before, on {cores} cores", load),
+        *_rpc(_part("_rpc", "measure")),
+        *_decisions(_part("_decisions")),
+        *_lateness(_part("_lateness")),
+        *_start(_part("_start")),
+        *_city(_part("_city", "--junctions", str(CITY), "--core", "1")),
+        *_modbus(_part("_modbus_city", "measure", "--junctions", str(MODBUS))),
+    ]
+
+
+def _part(name: str, *arguments: str) -> dict[str, Any]:
+    """One part's figures; its last line is what it prints."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _rpc(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
+    limits = {
+        "cheap observation": (CHEAP, STREAMED),
+        "cheap readings": (None, None),
+        "shipped readings": (DEAR, None),
+    }
+    figures: list[Figure] = []
+    for case, (unary, stream) in limits.items():
+        for kind, limit in (("unary", unary), ("stream", stream)):
+            for share in ("p50", "p99"):
+                name = f"{kind} decision, {case}, {share} over the echo's"
+                figures.append(Figure(RPC, name, found[case][f"{kind}_{share}"], limit))
+    echo = found["cheap observation"]
+    figures += [
+        Figure(RPC, f"{kind} echo, us (median)", echo[f"{kind}_echo_us"]) for kind in ("unary", "stream")
+    ]
+    return figures
+
+
+def _decisions(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
+    in_bytes, cadence, pauses = found["bytes"], found["cadence"], found["pauses"]
+    model, at = "shipped policy in process", "shipped policy every 100 ms"
+    state = "state of 10,000 junctions, 40,000 decisions"
+    return [
+        Figure(model, "bare model, us (median)", in_bytes["bare_us"]),
+        Figure(
+            model, "bytes to bytes, packed observation, over the bare model", in_bytes["observation"], 1.5
+        ),
+        Figure(model, "bytes to bytes, packed readings, over the bare model", in_bytes["readings"]),
+        Figure(at, "decision p50 over back to back, warmed before the tick", cadence["warmed"], 1.5),
+        Figure(at, "decision p99 over back to back p50, warmed before the tick", cadence["warmed_p99"], 2.0),
+        Figure(at, "decision p50 over back to back, cold", cadence["cold"]),
+        Figure(state, "worst collection as the controller keeps it, ms", pauses["kept_ms"], 1.0),
+        Figure(state, "worst collection by default, ms", pauses["by_default_ms"]),
+    ]
+
+
+def _lateness(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
+    real, plain = found["real_time"], found["plain"]
+    case = "10 junctions, 100 ticks a second"
+    return [
+        Figure(case, "lateness p99.9, real time, a hog on each core, ms", real["lateness_ms_p999"], 0.4),
+        Figure(case, "lateness p50, real time, a hog on each core, ms", real["lateness_ms_p50"]),
+        Figure(case, "lateness p99.9, plain, other programs running, ms", plain["lateness_ms_p999"], 3.0),
+        Figure(case, "lateness p50, plain, other programs running, ms", plain["lateness_ms_p50"]),
+    ]
+
+
+def _start(found: Mapping[str, float]) -> list[Figure]:
+    case = "one junction, mutual TLS, shipped policy"
+    return [
+        Figure(case, "start to every junction ticked, s", found["ready_s"], 1.0),
+        Figure(case, "of that on the processor, s", found["ready_cpu_s"]),
+        Figure(case, "resident memory after some decisions, MiB", found["rss_mib"], 90.0),
+        Figure(case, "of that its own, not files', MiB", found["rss_own_mib"]),
+        Figure(case, "most during the start, MiB", found["rss_peak_mib"]),
+    ]
+
+
+def _city(found: Mapping[str, float]) -> list[Figure]:
+    case = f"{CITY:,} junctions in memory, one process, one core"
+    return [
+        Figure(case, "junction ticks a second", found["ticks_per_s"], CITY * 10 * 0.99, at_least=True),
+        Figure(case, "decisions a second", found["decisions_per_s"], CITY * 0.99, at_least=True),
+        Figure(case, "processor, share of a core", found["cpu_share"], 0.7),
+        Figure(case, "lateness p99, ms", found["lateness_ms_p99"], 20.0),
+        Figure(case, "due to all done p99, ms", found["done_ms_p99"]),
+        Figure(case, "ticks over a period late or left out", found["late_ticks"], 0),
+        Figure(case, "plans or leases that ran out", found["lost"], 0),
+        Figure(case, "resident memory, MiB", found["rss_mib"]),
+    ]
+
+
+def _modbus(found: Mapping[str, float]) -> list[Figure]:
+    case = f"{MODBUS} junctions over Modbus TCP, controller on one core, PLCs on the other"
+    return [
+        Figure(case, "cabinets online at the end", found["online"], MODBUS, at_least=True),
+        Figure(case, "junction ticks a second", found["ticks_per_s"], MODBUS * 10 * 0.99, at_least=True),
+        Figure(
+            case,
+            "decisions a second, each a plan taken",
+            found["decisions_per_s"],
+            MODBUS * 0.99,
+            at_least=True,
+        ),
+        Figure(case, "lateness p99, ms", found["lateness_ms_p99"], 20.0),
+        Figure(case, "controller, share of its core", found["cpu_share"], 1.0),
+        Figure(case, "PLCs, share of their core", found["plc_cpu_share"]),
+        Figure(case, "read there and back p50, ms", found["read_ms_p50"]),
+        Figure(case, "lamp violations", found["violations"], 0),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(measure))
