@@ -45,7 +45,7 @@ def server(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         f'[controller.tls]\ncertificate = "{certificates}/controller.pem"\n'
         f'key = "{certificates}/controller.key"\nclient_ca = "{certificates}/ca.pem"'
     )
-    site = write_site(folder, controller=f"clock_rate = 10\n{tls}")
+    site = write_site(folder, controller=f"clock_rate = 4\n{tls}")
     site.write_text(site.read_text().replace("insecure = true\n", ""))
     with ServeProcess(site) as running:
         yield running
