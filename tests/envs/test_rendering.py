@@ -78,9 +78,12 @@ def test_a_vehicle_is_drawn_where_it_is(run: NetworkRun) -> None:
     drawn = picture.draw(scene._replace(vehicles=(body,)))
     rows, columns = np.nonzero((drawn[40:] != base[40:]).any(axis=2))
     assert 0 < len(rows) < 200
-    x, y = picture._at((body.x, body.y))
-    assert abs(columns.mean() - x / 2) < 15
-    assert abs(rows.mean() + 40 - y / 2) < 15
+    north_east = body._replace(x=body.x + 40, y=body.y + 30)
+    moved = picture.draw(scene._replace(vehicles=(north_east,)))
+    new_rows, new_columns = np.nonzero((moved[40:] != base[40:]).any(axis=2))
+    right, up = new_columns.mean() - columns.mean(), rows.mean() - new_rows.mean()
+    assert right > 20
+    assert up / right == pytest.approx(0.75, abs=0.1)  # to scale, and north is up
 
 
 @pytest.mark.parametrize("name", ["arterial", "ingolstadt7", "fkk_in"])
