@@ -52,7 +52,7 @@ class ReadBack:
     """Holds what a cabinet shows against what it was asked and against the plan."""
 
     def __init__(self, engine: Engine, patience: int = 20) -> None:
-        """`patience` is how long (tenths) a discrepancy may last: the ticks of the cabinet and of the wire."""
+        """`patience` is how long (tenths) a discrepancy may last: ticks of the cabinet, delay of the wire."""
         self._engine, self._patience = engine, patience
         groups = range(len(engine.plan.groups))
         stages = (*engine.plan.stages, None)
