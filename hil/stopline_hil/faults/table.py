@@ -13,6 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stopline_hil.faults import acts
+from stopline_hil.faults.acts import Options
 from stopline_hil.faults.effects import (
     Delay,
     Drip,
@@ -24,11 +26,9 @@ from stopline_hil.faults.effects import (
     Replay,
     Rewrite,
 )
-from stopline_hil.faults.intruder import intruder
 from stopline_hil.faults.target import Target
 from stopline_hil.faults.wire import Clean, Effect
 
-Options = Mapping[str, float]
 Apply = Callable[[Target, Options], AbstractAsyncContextManager[None]]
 Make = Callable[[Target, Options], Effect]
 
@@ -109,171 +109,10 @@ def _truncated(target: Target, options: Options) -> Effect:
     return Rewrite(options["share"], target.dice, reply=lambda frame: frame[: len(frame) // 2])
 
 
-@asynccontextmanager
-async def _nothing(target: Target, options: Options) -> AsyncGenerator[None]:
-    yield
-
-
-@asynccontextmanager
-async def _refuses_connections(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.wire.refuse(True)
-    try:
-        yield
-    finally:
-        await target.wire.refuse(False)
-
-
-@asynccontextmanager
-async def _connection_cut(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.wire.cut()
-    yield
-
-
-@asynccontextmanager
-async def _second_writer(target: Target, options: Options) -> AsyncGenerator[None]:
-    async with intruder(target):
-        yield
-
-
-@asynccontextmanager
-async def _detectors_stuck(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.sensors.stuck = True
-    try:
-        yield
-    finally:
-        target.sensors.stuck = False
-
-
-@asynccontextmanager
-async def _detectors_flood(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.sensors.flooding = True
-    try:
-        yield
-    finally:
-        target.sensors.flooding = False
-
-
-@asynccontextmanager
-async def _detectors_fail(target: Target, options: Options) -> AsyncGenerator[None]:
-    count = len(target.handle.cabinet.plan.detectors)
-    target.sensors.failed = frozenset(range(round(count * options["share"])))
-    try:
-        yield
-    finally:
-        target.sensors.failed = frozenset()
-
-
-@asynccontextmanager
-async def _clock_jumps(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.handle.set_clock(options["ahead_s"])
-    try:
-        yield
-    finally:
-        target.handle.set_clock(0.0)
-
-
-@asynccontextmanager
-async def _power_loss(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.handle.power(False)
-    try:
-        yield
-    finally:
-        await target.handle.power(True)
-
-
-@asynccontextmanager
-async def _reboot(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.handle.power(False)
-    await target.pause(options["off_s"])
-    await target.handle.power(True)
-    yield
-
-
-@asynccontextmanager
-async def _database_edited(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.handle.edit(True)
-    try:
-        yield
-    finally:
-        await target.handle.edit(False)
-
-
-@asynccontextmanager
-async def _manual_panel(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.handle.set_manual(int(options["stage"]))
-    try:
-        yield
-    finally:
-        target.handle.set_manual(None)
-
-
-@asynccontextmanager
-async def _flash_switch(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.handle.set_flash(True)
-    try:
-        yield
-    finally:
-        target.handle.set_flash(False)
-
-
-@asynccontextmanager
-async def _monitor_trips(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.handle.trip()
-    try:
-        yield
-    finally:
-        target.handle.reset_monitor()
-
-
-@asynccontextmanager
-async def _wired_preempt(target: Target, options: Options) -> AsyncGenerator[None]:
-    number = int(options["number"])
-    target.handle.set_preempt(number, True)
-    try:
-        yield
-    finally:
-        target.handle.set_preempt(number, False)
-
-
-@asynccontextmanager
-async def _controller_killed(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.controller.kill()
-    try:
-        yield
-    finally:
-        await target.controller.start()
-
-
-@asynccontextmanager
-async def _controller_hangs(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.controller.pause()
-    try:
-        yield
-    finally:
-        target.controller.resume()
-
-
-@asynccontextmanager
-async def _controller_stutters(target: Target, options: Options) -> AsyncGenerator[None]:
-    target.controller.pause()
-    await target.pause(options["hangs_s"])
-    target.controller.resume()
-    yield
-
-
-@asynccontextmanager
-async def _controller_restarted(target: Target, options: Options) -> AsyncGenerator[None]:
-    await target.controller.stop()
-    try:
-        yield
-    finally:
-        await target.controller.start()
-
-
 _REFUSED: Options = {"share": 1.0, "reads": 1.0}
 
 _ROWS = (
-    Fault(name="none", what="nothing fails", apply=_nothing),
+    Fault(name="none", what="nothing fails", apply=acts.nothing),
     Fault(
         name="loss",
         what="a share of frames is lost, each way",
@@ -330,10 +169,10 @@ _ROWS = (
     Fault(
         name="connection refused",
         what="nobody listens at the cabinet's port",
-        apply=_refuses_connections,
+        apply=acts.refuses_connections,
         expect=LOST,
     ),
-    Fault(name="connection cut", what="the connection breaks once", apply=_connection_cut, expect=EITHER),
+    Fault(name="connection cut", what="the connection breaks once", apply=acts.connection_cut, expect=EITHER),
     Fault(
         name="busy",
         what="every request is answered `busy` (exception 06, genErr)",
@@ -435,41 +274,41 @@ _ROWS = (
     Fault(
         name="second writer",
         what="another system writes to the same cabinet",
-        apply=_second_writer,
+        apply=acts.second_writer,
         expect=frozenset({"remote", "foreign", "local"}),
     ),
-    Fault(name="detectors stuck", what="every detector is occupied for ever", apply=_detectors_stuck),
-    Fault(name="detectors flooding", what="every detector flickers at 1 Hz", apply=_detectors_flood),
+    Fault(name="detectors stuck", what="every detector is occupied for ever", apply=acts.detectors_stuck),
+    Fault(name="detectors flooding", what="every detector flickers at 1 Hz", apply=acts.detectors_flood),
     Fault(
         name="detectors failed",
         what="half of the detectors say that they are broken",
-        apply=_detectors_fail,
+        apply=acts.detectors_fail,
         options={"share": 0.5},
         expect=LOST,
     ),
     Fault(
         name="clock forward",
         what="somebody sets the cabinet's clock an hour ahead",
-        apply=_clock_jumps,
+        apply=acts.clock_jumps,
         options={"ahead_s": 3600.0},
     ),
     Fault(
         name="clock back",
         what="somebody sets the cabinet's clock an hour back",
-        apply=_clock_jumps,
+        apply=acts.clock_jumps,
         options={"ahead_s": -3600.0},
     ),
     Fault(
         name="power loss",
         what="the cabinet loses its mains",
-        apply=_power_loss,
+        apply=acts.power_loss,
         expect=frozenset({"off"}),
         recovers_s=60.0,
     ),
     Fault(
         name="reboot",
         what="the cabinet restarts",
-        apply=_reboot,
+        apply=acts.reboot,
         options={"off_s": 2.0},
         expect=frozenset({"startup", "local", "remote"}),
         recovers_s=60.0,
@@ -477,35 +316,35 @@ _ROWS = (
     Fault(
         name="database edited",
         what="somebody changes the cabinet's database by hand",
-        apply=_database_edited,
+        apply=acts.database_edited,
         expect=frozenset({"remote", "local", "startup"}),
         recovers_s=90.0,
     ),
     Fault(
         name="manual panel",
         what="somebody works the cabinet's panel",
-        apply=_manual_panel,
+        apply=acts.manual_panel,
         options={"stage": 1.0},
         expect=frozenset({"manual"}),
     ),
     Fault(
         name="flash switch",
         what="somebody switches the cabinet to flash",
-        apply=_flash_switch,
+        apply=acts.flash_switch,
         expect=frozenset({"flash"}),
         recovers_s=60.0,
     ),
     Fault(
         name="monitor trips",
         what="the conflict monitor trips and is reset",
-        apply=_monitor_trips,
+        apply=acts.monitor_trips,
         expect=frozenset({"flash"}),
         recovers_s=60.0,
     ),
     Fault(
         name="wired preempt",
         what="a preempt input of the cabinet comes on",
-        apply=_wired_preempt,
+        apply=acts.wired_preempt,
         options={"number": 2.0},
         expect=frozenset({"preempt"}),
         recovers_s=60.0,
@@ -513,7 +352,7 @@ _ROWS = (
     Fault(
         name="controller killed",
         what="kill -9 of the controller, started again later",
-        apply=_controller_killed,
+        apply=acts.controller_killed,
         scope="controller",
         expect=LOST,
         recovers_s=60.0,
@@ -521,14 +360,14 @@ _ROWS = (
     Fault(
         name="controller hangs",
         what="SIGSTOP of the controller, SIGCONT later",
-        apply=_controller_hangs,
+        apply=acts.controller_hangs,
         scope="controller",
         expect=LOST,
     ),
     Fault(
         name="controller stutters",
         what="SIGSTOP of the controller for a second",
-        apply=_controller_stutters,
+        apply=acts.controller_stutters,
         options={"hangs_s": 1.0},
         scope="controller",
         expect=EITHER,
@@ -537,7 +376,7 @@ _ROWS = (
     Fault(
         name="controller restarted",
         what="the controller is told to stop, and started again later",
-        apply=_controller_restarted,
+        apply=acts.controller_restarted,
         scope="controller",
         expect=LOST,
         recovers_s=60.0,
