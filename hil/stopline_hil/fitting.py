@@ -134,8 +134,8 @@ def protocols_of(junctions: Iterable[str], chosen: Sequence[str]) -> dict[str, s
     return found
 
 
-def _turns(protocols: str) -> list[str]:
-    turns = list(PROTOCOLS) if protocols == MIXED else protocols.split(",")
+def _turns(protocols: str) -> Sequence[str]:
+    turns = PROTOCOLS if protocols == MIXED else protocols.split(",")
     for protocol in turns:
         if protocol not in PROTOCOLS:
             raise CabinetError(f"no virtual cabinet speaks {protocol!r}; there are {', '.join(PROTOCOLS)}")
