@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopline_signals import KEEP, Engine, Guard, Reason, SignalPlan
+from stopline_signals import KEEP, Aspect, Engine, Guard, Reason, SignalPlan
 from tests.signals.plans_for_tests import EAST, four_groups, random_plans
 
 
@@ -73,3 +75,28 @@ def test_every_called_group_is_served_in_bounded_time(plan: SignalPlan, seed: in
         state = engine.advance(state, verdict.stage, served, state.now + 7).state
         for group, since in enumerate(state.waiting_since):
             assert since < 0 or state.now - since <= plan.groups[group].max_red + round_trip
+
+
+@settings(max_examples=80, deadline=None)
+@given(plan=random_plans(), seed=st.integers(0, 2**32 - 1))
+def test_an_illegal_request_is_replaced_by_the_least_change(plan: SignalPlan, seed: int) -> None:
+    """The stage in force if it may stay, else the legal one that changes the fewest groups, ties by index."""
+    engine, chance = Engine(plan), random.Random(seed)
+    guard, state = Guard(engine), engine.start(0)
+    for _ in range(60):
+        asked, grace = chance.randrange(-3, len(plan.stages) + 3), chance.choice((0, 0, 300))
+        allowed, verdict = guard.allowed(state, grace), guard.decide(state, asked, grace)
+        wanted = state.stage if asked == KEEP else asked
+        if 0 <= wanted < len(plan.stages) and allowed >> wanted & 1:
+            assert verdict == (wanted, None)
+        elif wanted != engine.all_red:
+            assert verdict.reason is not None
+            if allowed >> state.stage & 1 or not allowed:
+                assert verdict.stage == state.stage
+            else:
+                lit = {group for group, aspect in enumerate(state.aspects) if aspect >= Aspect.PERMISSIVE}
+                legal = [stage for stage in range(len(plan.stages)) if allowed >> stage & 1]
+                changes = [len(lit ^ set(plan.stages[stage].groups)) for stage in legal]
+                assert verdict.stage == legal[changes.index(min(changes))]
+        calls = chance.getrandbits(len(plan.groups))
+        state = engine.advance(state, verdict.stage, calls, state.now + chance.randrange(1, 80)).state
