@@ -23,7 +23,7 @@ from stopline_envs.vec_actions import SlotActions
 from stopline_envs.vec_env import SlotVecEnv
 from stopline_signals.errors import ScenarioError, SimulationError
 from stopline_signals.observation import STAGE_FEATURES, ObservationLayout
-from tests.envs.maps import scenario_or_skip, short_arterial
+from tests.envs.maps import scenario_or_skip
 
 MAKE = "stopline_envs.gym_env:Stopline/Junction-v0"
 FACES = ("stage", "keep-or-switch", "splits")
@@ -52,7 +52,7 @@ def test_every_face_of_one_junction_passes_the_checkers(actions: str) -> None:
 
 @pytest.mark.parametrize("actions", FACES)
 def test_every_face_of_a_network_passes_the_checkers(actions: str) -> None:
-    scenario = scenario_or_skip("arterial", 200)
+    scenario = scenario_or_skip("highstreet", 200)
     env = network_env(scenario, actions=actions)
     parallel_api_test(env, num_cycles=12)
     env.close()
@@ -164,15 +164,15 @@ def test_wrong_wishes_say_what_there_is() -> None:
 
 def test_slots_of_the_vectorised_environment_keep_or_switch() -> None:
     def make() -> SlotActions:
-        return SlotActions(SlotVecEnv(short_arterial(), slots=9), "keep-or-switch")
+        return SlotActions(SlotVecEnv(scenario_or_skip("highstreet", 60), slots=2), "keep-or-switch")
 
     check_vec_env(make, steps=14)
     env = make()
     try:
         before = [current_stage(row) for row in env.reset()]
         masks = get_action_masks(env)
-        assert masks.shape == (9, 2)
-        env.step_async(np.zeros(9, dtype=np.int64))
+        assert masks.shape == (2, 2)
+        env.step_async(np.zeros(2, dtype=np.int64))
         after = [current_stage(row) for row in env.step_wait()[0]]
         kept = [b == a for b, a, mask in zip(before, after, masks, strict=True) if mask[0]]
         assert kept and all(kept)

@@ -14,13 +14,13 @@ from stopline_envs.checks import check_vec_env
 from stopline_envs.gym_env import JunctionEnv
 from stopline_envs.neighbours import NEIGHBOUR_FEATURES, NeighbourRun, neighbours_of, observation_size
 from stopline_envs.network import plans_of
-from stopline_envs.parallel_env import NetworkEnv, network_env
+from stopline_envs.parallel_env import network_env
 from stopline_envs.scenario import Scenario
 from stopline_envs.slots import SlotRun, SlotSettings
 from stopline_envs.vec_env import SlotVecEnv
 from stopline_signals.observation import ObservationLayout
 from stopline_signals.plan import Aspect
-from tests.envs.maps import scenario_or_skip, short_arterial
+from tests.envs.maps import scenario_or_skip
 
 WIDTH = len(NEIGHBOUR_FEATURES)
 SIZE = ObservationLayout().size
@@ -121,6 +121,5 @@ def test_all_faces_take_neighbours(arterial: Scenario) -> None:
     parallel_api_test(env, num_cycles=10)
     assert env.observation_space("J1").shape == (SIZE + 2 * WIDTH,)
     env.close()
-    count = len(NetworkEnv(arterial).possible_agents)
-    settings = SlotSettings(neighbours=1)
-    check_vec_env(lambda: SlotVecEnv(short_arterial(), slots=count, settings=settings), steps=14)
+    short, wide = scenario_or_skip("highstreet", 60), SlotSettings(neighbours=1)
+    check_vec_env(lambda: SlotVecEnv(short, slots=2, settings=wide), steps=14)
