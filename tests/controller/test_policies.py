@@ -13,7 +13,7 @@ import pytest
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.audit_chain import read_records, verify_file
 from stopline_controller.policies import PolicyHost
-from stopline_controller.policy_store import PolicyError, State
+from stopline_controller.policy_store import LOCAL, PolicyError, State
 from stopline_controller.site import read_site
 from stopline_controller.site_tables import RollbackTable
 from stopline_controller.snapshots import Snapshot
@@ -152,6 +152,7 @@ async def test_a_policy_whose_scores_are_not_finite_is_replaced_before_the_cabin
             room.activate(sha, "kim", "again")
         room.activate(sha, "kim", "to be sure", again=True)
         await works.until(lambda: _active(works.controller) == "first", 30)
+        assert list(room.store.before()) == [LOCAL], "what was rolled back is nobody's successor"
     assert len(works.records("policy-rolled-back")) == 2
     assert "decisions failed" in str(works.records("policy-rolled-back")[0]["reason"])
 
