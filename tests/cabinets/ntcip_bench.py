@@ -81,3 +81,11 @@ class Bench:
     def masks(self) -> dict[str, int]:
         """What is not zero."""
         return {name: value for name, value in self.cabinet.rings.masks.items() if value}
+
+
+async def held(bench: Bench, stage: str) -> NtcipCabinet:
+    """A driver that holds the lease and has asked for a stage."""
+    cabinet = bench.driver()
+    await cabinet.connect()
+    await cabinet.write(bench.command(cabinet, bench.plan.stage_index(stage)))
+    return cabinet
