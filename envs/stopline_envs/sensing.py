@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stopline_envs.plans import LaneSegment, PlanSet
 from stopline_envs.plans.zones import approach_lanes_of
 from stopline_envs.simulation import fast_call
-from stopline_envs.snapshot import DetectorRow, Integers, Snapshot, Traffic
+from stopline_envs.snapshot import DetectorRow, Snapshot, Traffic
 from stopline_signals.detectors import QUEUED_BELOW_MPS
 from stopline_signals.plan import DetectorKind
 
@@ -29,19 +28,6 @@ LEAVING_M = 50.0
 """Length of those."""
 APPROACH = -2
 """Slot of lane pieces that lead to a junction."""
-Floats = NDArray[np.float64]
-
-
-class _Pairs(NamedTuple):
-    """Which cells count for which detector or junction: entry k adds cell `cells[k]` to `places[k]`."""
-
-    cells: Integers
-    places: Integers
-    places_in_all: int
-
-    def sums(self, per_cell: NDArray[Any]) -> Floats:
-        # With weights bincount gives floats, whatever its stub says.
-        return cast("Floats", np.bincount(self.places, per_cell[self.cells], self.places_in_all))
 
 
 class _Button(NamedTuple):
@@ -73,7 +59,6 @@ class Sensors:
         self._calls = _fast_calls()
         detectors = [plan_set.plans[name].detectors for name in junctions]
         self.row = DetectorRow(detectors)
-        self._wide = wide
         self._buttons: list[_Button] = []
         self._entrances: dict[str, list[int]] = {}
         pieces: dict[str, list[_Piece]] = {}
@@ -94,36 +79,32 @@ class Sensors:
                 pieces.setdefault(lane, []).append(_Piece(0.0, length, APPROACH, number))
                 if not plan_set.network.entering.get(lane):
                     self._entrances.setdefault(lane, []).append(number)
-        cells = _Cells()
+        self._cells = _Cells()
         self._lanes = {
-            lane: cells.lay_out(found, plan_set.network.lanes[lane].speed) for lane, found in pieces.items()
+            lane: self._cells.lay_out(found, plan_set.network.lanes[lane].speed)
+            for lane, found in pieces.items()
         }
-        self._limits: Floats = np.asarray(cells.limits, dtype=np.float64)
-        self._in_slot = cells.pairs(cells.slots, slot)
-        self._towards, self._past, self._approached = (
-            cells.pairs(counted, len(detectors)) for counted in (cells.towards, cells.past, cells.approached)
-        )
 
     def look(self) -> Snapshot:
         """Read every detector now."""
-        where, how_fast = self._vehicles()
-        cells: Integers = np.array(where, np.int64)
-        speeds: Floats = np.array(how_fast, np.float64)
-        count = len(self._limits)
-        # One count for both: the cells of queued vehicles are numbered on past all cells.
-        counted = np.bincount(cells + count * (speeds < QUEUED_BELOW_MPS), minlength=2 * count)
-        standing = counted[count:]
-        present = counted[:count] + standing
-        vehicles = self._in_slot.sums(present).astype(np.int64)
-        if self._buttons:
-            for slot in self._buttons_pressed():
-                vehicles[slot] = 1
+        cells, speeds = self._vehicles()
+        # Plain lists: a hundred vehicles are too few for numpy, whose calls are slow where each is made
+        # once between two stretches of simulation.
+        vehicles, queued = [0] * len(self.row.detectors), [0] * len(self.row.detectors)
+        slots_of = self._cells.slots
+        for cell, speed in zip(cells, speeds, strict=True):
+            for slot in slots_of[cell]:
+                vehicles[slot] += 1
+                if speed < QUEUED_BELOW_MPS:
+                    queued[slot] += 1
+        for slot in self._buttons_pressed() if self._buttons else ():
+            vehicles[slot] = 1
         waiting = self._waiting_outside() if self._entrances else None
         return Snapshot(
             self.row,
-            vehicles,
-            self._in_slot.sums(standing).astype(np.int64),
-            lambda: self._truth(present, standing, cells, speeds, waiting),
+            np.array(vehicles, np.int64),
+            np.array(queued, np.int64),
+            lambda: self._truth(cells, speeds, waiting),
         )
 
     def _vehicles(self) -> tuple[list[int], list[float]]:
@@ -154,26 +135,35 @@ class Sensors:
                 waiting[number] += found
         return waiting
 
-    def _truth(
-        self,
-        present: Integers,
-        standing: Integers,
-        cells: Integers,
-        speeds: Floats,
-        waiting: list[float] | None,
-    ) -> list[Traffic]:
-        share = np.minimum(speeds / self._limits[cells], 1.0)
-        lost = present - np.bincount(cells, share, len(self._limits))
-        columns = [
-            self._towards.sums(present).astype(np.int64).tolist(),
-            self._towards.sums(standing).astype(np.int64).tolist(),
-            self._towards.sums(lost).tolist(),
-        ]
-        if self._wide:
-            approach = self._approached.sums(lost)
-            columns.append(self._past.sums(present).astype(np.int64).tolist())
-            columns.append((approach if waiting is None else approach + waiting).tolist())
-        return list(map(Traffic, *columns))
+    def _truth(self, cells: list[int], speeds: list[float], waiting: list[float] | None) -> list[Traffic]:
+        towards, limits = self._cells.towards, self._cells.limits
+        past, approached = self._cells.past, self._cells.approached
+        count = len(self.row.firsts)
+        vehicles, queued, leaving = [0] * count, [0] * count, [0] * count
+        slowness, approach = [0.0] * count, [0.0] * count
+        present: dict[int, int] = {}
+        shares: dict[int, float] = {}
+        for cell, speed in zip(cells, speeds, strict=True):
+            share = speed / limits[cell]
+            present[cell] = present.get(cell, 0) + 1
+            shares[cell] = shares.get(cell, 0.0) + (share if share < 1.0 else 1.0)
+            if speed < QUEUED_BELOW_MPS:
+                for junction in towards[cell]:
+                    queued[junction] += 1
+        # In the order of the cells, so that sums do not depend on the way of looking.
+        for cell in sorted(present):
+            inside = present[cell]
+            lost = inside - shares[cell]
+            for junction in towards[cell]:
+                vehicles[junction] += inside
+                slowness[junction] += lost
+            for junction in past[cell]:
+                leaving[junction] += inside
+            for junction in approached[cell]:
+                approach[junction] += lost
+        if waiting is not None:
+            approach = [lost + outside for lost, outside in zip(approach, waiting, strict=True)]
+        return list(map(Traffic, vehicles, queued, slowness, leaving, approach))
 
     def _buttons_pressed(self) -> Iterable[int]:
         """Slots of the buttons at which somebody now waits to cross."""
@@ -196,10 +186,10 @@ class _Cells:
 
     def __init__(self) -> None:
         self.limits: list[float] = []
-        self.slots: list[set[int]] = []
-        self.towards: list[set[int]] = []
-        self.past: list[set[int]] = []
-        self.approached: list[set[int]] = []
+        self.slots: list[tuple[int, ...]] = []
+        self.towards: list[tuple[int, ...]] = []
+        self.past: list[tuple[int, ...]] = []
+        self.approached: list[tuple[int, ...]] = []
 
     def lay_out(self, pieces: list[_Piece], limit: float) -> tuple[int, tuple[float, ...]]:
         """Cut a lane; the number of its first cell, and the bounds between its cells."""
@@ -208,17 +198,15 @@ class _Cells:
         for low, high in zip([-1.0, *bounds], [*bounds, float("inf")], strict=True):
             inside = [piece for piece in pieces if piece.start <= low and high <= piece.end]
             self.limits.append(max(limit, 0.1))
-            self.slots.append({piece.slot for piece in inside if piece.slot >= 0})
-            self.towards.append({piece.junction for piece in inside if piece.slot >= 0})
-            self.past.append({piece.junction for piece in inside if piece.slot == LEAVING})
-            self.approached.append({piece.junction for piece in inside if piece.slot == APPROACH})
+            self.slots.append(_each(piece.slot for piece in inside if piece.slot >= 0))
+            self.towards.append(_each(piece.junction for piece in inside if piece.slot >= 0))
+            self.past.append(_each(piece.junction for piece in inside if piece.slot == LEAVING))
+            self.approached.append(_each(piece.junction for piece in inside if piece.slot == APPROACH))
         return first, tuple(bounds)
 
-    def pairs(self, counted: list[set[int]], count: int) -> _Pairs:
-        """As arrays: which cells count for which of `count` places."""
-        rows = [(cell, place) for cell, places in enumerate(counted) for place in sorted(places)]
-        array: Integers = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
-        return _Pairs(array[:, 0].copy(), array[:, 1].copy(), count)
+
+def _each(numbers: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(numbers)))
 
 
 def _fast_calls() -> tuple[Any, ...]:
