@@ -23,8 +23,9 @@ cabinets have a backup time of 15 s, Modbus cabinets a heartbeat limit of 3 s.
 *State* is where the cabinet is when the fault has lasted its time, seen from inside it: `remote` means that
 the controller's plans are in force, `local` its own plan, `foreign` only another system's wishes. *To safe*
 is the longest time any command stayed in force without being renewed; at most the backup time, and half a
-second for how finely it is looked at. *Recovery* is the time from the end of the fault until the controller's plans are in force again; 0 when they never ceased.
-*Violations* are the conflict monitor's, *stuck* counts commands in force beyond their time.
+second for how finely it is looked at. *Recovery* is the time from the end of the fault until the controller's
+plans are in force again; 0 when they never ceased. *Violations* are the conflict monitor's, *stuck* counts
+commands in force beyond their time.
 
 | fault | what happens | cabinet | state | to safe, s | recovery, s | violations | stuck | verdict |
 |---|---|---|---|---|---|---|---|---|
