@@ -182,7 +182,7 @@ class PolicyStore:
             return
         try:
             table: Any = json.loads(self._file.read_text())
-            rows = [Version(**{**row, "state": State(row["state"])}) for row in table["versions"]]
+            rows = [replace(Version(**row), state=State(row["state"])) for row in table["versions"]]
             self.versions = {row.sha256: row for row in rows}
             self.site, self.charge, self.alarm = table["site"], list(table["charge"]), table["alarm"]
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from atspm import SignalDataProcessor
+from atspm import SignalDataProcessor  # type: ignore[import-not-found]  # in an environment of its own
 
 events, detectors = sys.argv[1:]
 MEASURES = {

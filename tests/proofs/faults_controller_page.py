@@ -51,10 +51,10 @@ def page(result: Mapping[str, Any]) -> str:
     """The whole page."""
     rows = "".join(f"| {' | '.join(_cells(row))} |\n" for row in result["rows"])
     commit, _, changes = result["commit"].partition(" ")
+    tree = f"commit {commit[:12]} {changes}".rstrip()
     made = (
         f"\nMade by `{result['command']}` in {result['wall_seconds']:.0f} s on {result['cores']} shared "
-        f"cores ({result['date']}, commit {commit[:12]}{changes and ' '}{changes}); part of `make prove`, and the "
-        "quick rows run with every change.\n"
+        f"cores ({result['date']}, {tree}); part of `make prove`, and the quick rows run with every change.\n"
     )
     return _HEAD + rows + made + _MEANING
 

@@ -67,13 +67,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         who = caller(context).name or str(context.peer())
         with tempfile.TemporaryDirectory(dir=self._room.store.folder) as folder:
             path = Path(folder) / "sent.zip"
-            problem = await _receive(request_iterator, path)
-            if not problem:
-                try:
-                    version = await asyncio.to_thread(self._load, path, who)
-                except (BundleError, PolicyError) as error:
-                    problem = str(error).replace(str(path), UPLOAD)
-            if problem:
+            try:
+                await _receive(request_iterator, path)
+                version = await asyncio.to_thread(self._load, path, who)
+            except (BundleError, PolicyError) as error:
+                problem = str(error).replace(str(path), UPLOAD)
                 self._room.refused(who, problem)
                 await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, problem)
         return policy_pb2.LoadPolicyResponse(version=self._message(version.sha256))
@@ -139,19 +137,20 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         return message
 
 
-async def _receive(chunks: AsyncIterator[policy_pb2.LoadPolicyRequest], path: Path) -> str:
-    """Write what is sent; returns why it cannot be taken, if it cannot."""
+async def _receive(chunks: AsyncIterator[policy_pb2.LoadPolicyRequest], path: Path) -> None:
+    """Write what is sent; PolicyError when it cannot be taken."""
     size = 0
     try:
         with path.open("wb") as file:
             async for piece in chunks:
                 size += len(piece.chunk)
                 if size > MAX_FILE_BYTES:
-                    return f"over {MAX_FILE_BYTES} bytes, more than any bundle needs"
+                    raise PolicyError(f"over {MAX_FILE_BYTES} bytes, more than any bundle needs")
                 file.write(piece.chunk)
     except OSError as error:
-        return f"no room for the bundle here ({error.strerror}); free disk space"
-    return "" if size else "nothing was sent"
+        raise PolicyError(f"no room for the bundle here ({error.strerror}); free disk space") from error
+    if not size:
+        raise PolicyError("nothing was sent")
 
 
 async def _done(context: Context, change: Callable[[], _T]) -> _T:
