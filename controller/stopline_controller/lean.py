@@ -28,10 +28,17 @@ ENVIRONMENT = {
 }
 
 
+ARENAS = 2
+"""Heaps of the allocator. With one per thread, what one makes and another frees leaves holes: 400 changes
+of the policy took 3.5 MiB for good, with two heaps 1.5."""
+
+
 def lean_process() -> None:
     """Prepare this process; harmless when something was imported before, which then stays."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, ARENAS)
     if "structlog" not in sys.modules:
         with _absent("rich"):
             importlib.import_module("structlog")
@@ -51,7 +58,7 @@ def trim() -> None:
             libc.madvise(begin, end - begin, _DONTNEED)
 
 
-_DONTNEED = 4
+_DONTNEED, _ARENA_MAX = 4, -8
 _TEXT = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ [1-9]\d* +/")
 """A mapping of a file that is run and never written to: no relocations, all of it is in the file."""
 

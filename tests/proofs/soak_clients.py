@@ -63,10 +63,11 @@ class Client:
         try:
             with self._server.channel() as channel:
                 place = Place(channel, self._rig, self._stop)
-                while not self._stop.wait(self._work.pause):
+                while not self._stop.is_set():
                     with _refusals_allowed():
                         self._work.once(place, self._count)
                         self._count += 1
+                    self._stop.wait(self._work.pause)
         except BaseException as error:  # told by `ended`
             self._failure = error
 
@@ -154,5 +155,5 @@ CLIENTS: Mapping[str, Work] = {
     "decisions asked": Work(0.1, decide),
     "take-overs": Work(1.0, operate),
     "ambulances": Work(2.0, drive),
-    "policies changed": Work(2.0, change_policies),
+    "policies changed": Work(60.0, change_policies),
 }
