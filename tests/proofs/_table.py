@@ -85,6 +85,12 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "mutation",
+        "tests notice at least 95 % of the changes anybody could make to the rule book's core",
+        ("tests.proofs.mutation",),
+        result=True,
+    ),
+    Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
         pytest_at_large("tests/signals", "tests/mmu"),

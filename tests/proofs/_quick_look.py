@@ -1,0 +1,77 @@
+"""First pass over the mutants, in one process: which of them do the recorded runs notice?
+
+Run beside the package mutmut made: `python quick_look.py MODULE ... [MUTANT ...]`; with names of mutants only
+those are tried. mutmut's wrappers are taken off and one mutant at a time is put in place of the function,
+which is many times faster than a test run. What is not noticed here is for the tests to notice.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from tests.signals.recorded_runs import course, plans, record_of
+
+Place = tuple[Any, str]
+PATIENCE_S = 5
+"""Seconds of CPU after which a mutant counts as hanging; all runs together take less than one."""
+
+
+def main(arguments: list[str]) -> None:
+    """Print the names of the mutants that were noticed, one a line."""
+    modules = [argument for argument in arguments if "." not in argument]
+    chosen = set(arguments) - set(modules)
+    found = [
+        mutant for module in modules for mutant in _unwrapped(module) if not chosen or mutant[0] in chosen
+    ]
+    recorded = {name: record_of(name).read_text(encoding="utf-8").splitlines() for name in plans()}
+    if _noticed(recorded):
+        raise SystemExit("the recorded runs differ without any mutant")
+    signal.signal(signal.SIGVTALRM, _too_long)
+    for name, (owner, attribute), mutant in found:
+        sound = getattr(owner, attribute)
+        setattr(owner, attribute, mutant)
+        signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
+        try:
+            noticed = _noticed(recorded)
+        except Exception:
+            noticed = True
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            setattr(owner, attribute, sound)
+        if noticed:
+            print(name, flush=True)
+
+
+def _unwrapped(module: str) -> Iterator[tuple[str, Place, Callable[..., Any]]]:
+    """Every mutant of a module with its name and place; the originals are put back in place on the way."""
+    code = import_module(f"stopline_signals.{module}")
+    tables = [value for name, value in vars(code).items() if name.startswith("mutants_")]
+    for table in tables:
+        sound = table["_mutmut_orig"]
+        path = sound.__name__.removesuffix("__mutmut_orig")
+        parts = path.split("ǁ")[1:] if "ǁ" in path else [path.removeprefix("x_")]
+        owner = getattr(code, parts[0]) if len(parts) > 1 else code
+        setattr(owner, parts[-1], sound)
+        for name, mutant in table.items():
+            if name != "_mutmut_orig":
+                yield f"stopline_signals.{module}.{name}", (owner, parts[-1]), mutant
+
+
+def _noticed(recorded: dict[str, list[str]]) -> bool:
+    return any(
+        now != line
+        for name, plan in plans().items()
+        for line, (now, _) in zip(recorded[name], course(plan, name), strict=True)
+    )
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
