@@ -131,7 +131,7 @@ def test_neighbours_nobody_acts_on_run_their_plans_program(arterial: Scenario) -
     run.close()
     assert run.names == ("J4",)
     assert run.slots.names[0] == "J4" and set(run.slots.names) == {"J3", "J4", "J5"}
-    # A stage is asked for a clearance before its green is due; one stage throughout would be on time 60 % too.
+    # A stage is asked for a clearance before its green is due; one stage throughout is on time 60 % too.
     assert on_time > 0.8 * looks
 
 
