@@ -80,7 +80,7 @@ def record(scenario: Scenario, decision: int) -> Record:
         kept.readings.append(list(zip(seen.vehicles.tolist(), seen.queued.tolist(), strict=True)))
     kept.driving, kept.last = libsumo_module().vehicle.getIDCount(), observations.tobytes()
     run.close()
-    SumoSimulation.set_lamps = show  # type: ignore[method-assign]
+    SumoSimulation.set_lamps = show  # type: ignore[method-assign]  # as it was
     return kept
 
 

@@ -4,8 +4,8 @@ Decisions every 5 s (and, for two figures, every second) of simulated time, SUMO
 the map controlled under the rule book: yellow, all red and least greens by the plan, rounded up to whole
 seconds. Lamp states recorded once under random legal stages are repeated by every arm, sumo-rl among them, so
 all simulate the same vehicles. Figures are CPU seconds from after the reset to the end, and medians of the
-ratios of runs made in turn. Without `--hour` only the beginning of each map's hour is run, when there are few
-vehicles for SUMO to move and our share is largest.
+ratios of runs made in turn. ingolstadt21 runs its whole hour, too, with `--hour`; at the beginning there are
+few vehicles for SUMO to move, and our share is largest.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Case:
 
 
 CASES = (
-    Case("cologne8", 1200, 1.2, 10.0, (*ARMS, "own_look", "slots")),
-    Case("grid4x4", 900, 1.2, 10.0),
+    Case("cologne8", 3600, 1.2, 10.0, (*ARMS, "own_look", "slots")),
+    Case("grid4x4", 3600, 1.2, 10.0),
     Case("ingolstadt21", 600, 1.05, 6.0),
 )
 EVERY_SECOND = Case("cologne8", 600, 0.0, 0.0, ("bare", "sensors", "core"))
@@ -59,22 +59,23 @@ def measure() -> Sequence[Figure]:
 
 
 def _compared(case: Case) -> Iterator[Figure]:
-    times = _times(case.scenario, case.seconds, 5, case.arms)
+    name = f"{case.scenario}, {_length(case)} s"
+    times = _times(case.scenario, _length(case), 5, case.arms)
     for arm, spent in times.items():
-        yield Figure(case.scenario, f"{TITLES[arm]}, CPU s", statistics.median(spent))
+        yield Figure(name, f"{TITLES[arm]}, CPU s", statistics.median(spent))
     for arm in (arm for arm in case.arms if arm in OURS):
         by_hand, bare = (SENSORS_LIMIT, BARE_LIMIT) if arm == "core" else (None, None)
         title = TITLES[arm]
-        yield Figure(case.scenario, f"{title} / same sensors by hand", _ratio(times, arm, "sensors"), by_hand)
-        yield Figure(case.scenario, f"{title} / bare replay", _ratio(times, arm, "bare"), bare)
+        yield Figure(name, f"{title} / same sensors by hand", _ratio(times, arm, "sensors"), by_hand)
+        yield Figure(name, f"{title} / bare replay", _ratio(times, arm, "bare"), bare)
     for arm in ("core", "pettingzoo"):
         limit = case.peer if arm == "core" else None
         factor = _ratio(times, "sumo_rl_libsumo", arm)
-        yield Figure(case.scenario, f"sumo-rl (libsumo) / {TITLES[arm]}", factor, limit, at_least=True)
+        yield Figure(name, f"sumo-rl (libsumo) / {TITLES[arm]}", factor, limit, at_least=True)
     short = _times(case.scenario, TRACI_S, 5, ("core", "sumo_rl_traci"))
     factor = _ratio(short, "sumo_rl_traci", "core")
     title = f"sumo-rl (TraCI) / environment, first {TRACI_S} s"
-    yield Figure(case.scenario, title, factor, case.traci, at_least=True)
+    yield Figure(name, title, factor, case.traci, at_least=True)
 
 
 def _every_second() -> Iterator[Figure]:
@@ -86,10 +87,12 @@ def _every_second() -> Iterator[Figure]:
     yield Figure(name, "environment / bare replay", _ratio(times, "core", "bare"))
 
 
+def _length(case: Case) -> int:
+    return 3600 if HOUR in sys.argv else case.seconds
+
+
 def _times(scenario: str, seconds: int, decision: int, arms: Sequence[str]) -> dict[str, list[float]]:
     """CPU seconds per arm and round."""
-    if HOUR in sys.argv and seconds != TRACI_S:
-        seconds = 3600
     print(f"{scenario}, {seconds} s, decisions every {decision} s", file=sys.stderr)
     words = (scenario, str(seconds), str(decision), str(REPEATS), *arms)
     command = [sys.executable, "-m", "benchmarks._env_runs", *words]
