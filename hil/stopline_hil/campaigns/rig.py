@@ -23,7 +23,7 @@ from stopline_hil.site_files import write_site
 from stopline_signals.errors import StoplineError
 
 READY_S = 90.0
-"""Cabinet seconds until a controller has every cabinet."""
+"""Wall-clock seconds until a controller has every cabinet."""
 LOOK_S = 0.05
 BUGS = ("junction_failed", "slot_failed")
 """What the controller logs when it is its own fault."""
@@ -89,7 +89,7 @@ class Rig:
         return result
 
     async def _go_through(self, case: Case, lane: Lane, course: Course) -> None:
-        if not await self._until(lambda: _in_control(lane), READY_S):
+        if not await self._until(lambda: _in_control(lane), READY_S * self._clock.rate):
             await self._gate.abort()
             return
         await lane.pause(self._settle)

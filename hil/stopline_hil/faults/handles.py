@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from stopline_cabinets.words import Mode
 from stopline_hil.clock import CabinetClock
 from stopline_hil.fitting import VirtualCabinet
 from stopline_hil.modbus_plc import PlcCabinet
@@ -20,6 +21,8 @@ from stopline_hil.ntcip.unit import FlashStatus
 from stopline_signals.plan import SignalPlan
 from stopline_signals.preemption import PreemptStatus
 
+INTRUDER = 0xBAD
+"""Owner id of the second writer."""
 LEASE_LIMIT_S = 3.0
 """The silence a Modbus cabinet is told to bear."""
 
@@ -96,8 +99,13 @@ class ModbusHandle:
 
     @property
     def state(self) -> str:
-        """Its mode."""
-        return self._plc.core.mode.name.lower() if self._plc.power else "off"
+        """Its mode, and whose lease it is."""
+        if not self._plc.power:
+            return "off"
+        mode, lease = self._plc.core.mode, self._plc.core.lease
+        if mode is Mode.REMOTE and lease is not None and lease.owner == INTRUDER:
+            return "foreign"  # it waited until the controller's lease ran out
+        return mode.name.lower()
 
     @property
     def backup_s(self) -> float:

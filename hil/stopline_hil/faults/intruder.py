@@ -14,6 +14,7 @@ from stopline_cabinets.ntcip.objects import cell
 from stopline_cabinets.snmp.codec import integer
 from stopline_cabinets.snmp.peer import Access, CommunityPeer
 from stopline_cabinets.words import PlanCommand, PlanRow, stage_minimum
+from stopline_hil.faults.handles import INTRUDER
 from stopline_hil.faults.target import Target
 
 EVERY_S = 1.0
@@ -35,7 +36,7 @@ async def intruder(target: Target) -> AsyncGenerator[None]:
 async def _modbus(target: Target) -> None:
     """Tries to take the lease, and sends plans without it."""
     cabinet = target.handle.cabinet
-    driver = ModbusCabinet(cabinet.host, cabinet.port, cabinet.plan, owner=0xBAD, label="intruder")
+    driver = ModbusCabinet(cabinet.host, cabinet.port, cabinet.plan, owner=INTRUDER, label="intruder")
 
     async def write() -> None:
         with contextlib.suppress(CabinetError):
