@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from stopline_hil.clock import RunningClock
 from stopline_hil.ntcip import NtcipCabinet
@@ -28,25 +29,31 @@ async def test_a_replayed_log_gives_the_same_signals(measures: Path, root: Path,
     """
     write(recording(), tmp_path / "recorded.csv")
     write(recording(min_green=30), tmp_path / "another.csv")
-    clock = RunningClock(rate=SPEED)
-    async with NtcipCabinet(nema_plan(), clock, epoch=1_700_000_000.0) as cabinet:
-        ticking = asyncio.create_task(cabinet.run(0.005))
-        arguments = (str(tmp_path / "recorded.csv"), str(cabinet.port), str(SPEED))
-        async with Replay.started(measures, root, tmp_path, *arguments) as replay:
-            await asyncio.sleep(max(0.0, (QUIET - clock.tenths()) / 10 / SPEED))
-            assert await replay.tell("play") == "played"
-            write(cabinet.unit.log, tmp_path / "logged.csv")
-            same = json.loads(await replay.tell(str(tmp_path / "logged.csv")))
-            another = json.loads(await replay.tell(str(tmp_path / "another.csv")))
-        ticking.cancel()
-        assert cabinet.violations == []
+    same, another = await compared(measures, root, tmp_path, SPEED)
     assert same["sent"][0] == same["sent"][1] > 20
     assert min(same["groups"]) > 10
     assert not same["exceeds"], same
     assert another["exceeds"], another
 
 
-def recording(*, min_green: int = 5) -> HiResLog:
+async def compared(python: Path, root: Path, folder: Path, speed: float) -> tuple[Any, Any]:
+    """Play `recorded.csv` at `speed` seconds to one: how the cabinet's log, and `another.csv`, compare."""
+    clock = RunningClock(rate=speed)
+    async with NtcipCabinet(nema_plan(), clock, epoch=1_700_000_000.0) as cabinet:
+        ticking = asyncio.create_task(cabinet.run(0.02 / speed))
+        arguments = (str(folder / "recorded.csv"), str(cabinet.port), str(speed))
+        async with Replay.started(python, root, folder, *arguments) as replay:
+            await asyncio.sleep(max(0.0, (QUIET - clock.tenths()) / 10 / speed))
+            assert await replay.tell("play") == "played"
+            write(cabinet.unit.log, folder / "logged.csv")
+            same = json.loads(await replay.tell(str(folder / "logged.csv")))
+            another = json.loads(await replay.tell(str(folder / "another.csv")))
+        ticking.cancel()
+        assert cabinet.violations == []
+    return same, another
+
+
+def recording(*, min_green: int = 5, busy: int = BUSY) -> HiResLog:
     """A log of a cabinet nobody controls: vehicles come to all phases, wait for green, and leave."""
     bench = Virtual()
     for phase in range(1, 9):
@@ -55,11 +62,11 @@ def recording(*, min_green: int = 5) -> HiResLog:
     dice = random.Random(5)
     served = dict.fromkeys(range(1, 9), 0)
     waiting: set[int] = set()
-    for second in range(BUSY // 10):
+    for second in range(busy // 10):
         if dice.random() < 0.6:
             waiting.add(dice.randrange(1, 9))
         bench.vehicle(*waiting)
-        bench.press(4, down=second in (8, 30))
+        bench.press(4, down=second % 60 in (8, 30))
         bench.run(10)
         for phase in served:
             served[phase] = served[phase] + 1 if bench.greens & bits(phase) else 0
