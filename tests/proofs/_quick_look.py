@@ -1,4 +1,4 @@
-"""First pass over the mutants, in one process: which of them do the recorded runs notice?
+"""First pass over the mutants, in one process: which do the recorded runs and the directed tests notice?
 
 Run beside the package mutmut made: `python quick_look.py MODULE ... [MUTANT ...]`; with names of mutants only
 those are tried. mutmut's wrappers are taken off and one mutant at a time is put in place of the function,
@@ -10,11 +10,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from tests.signals.recorded_runs import course, plans, record_of
 
+DIRECTED = ("guard_details", "engine_details", "flash")
 Place = tuple[Any, str]
 PATIENCE_S = 5
 """Seconds of CPU after which a mutant counts as hanging; all runs together take less than one."""
@@ -28,7 +30,8 @@ def main(arguments: list[str]) -> None:
         mutant for module in modules for mutant in _unwrapped(module) if not chosen or mutant[0] in chosen
     ]
     recorded = {name: record_of(name).read_text(encoding="utf-8").splitlines() for name in plans()}
-    if _noticed(recorded):
+    tests = [test for name in DIRECTED for test in _tests(f"tests.signals.test_{name}")]
+    if _noticed(recorded, tests):
         raise SystemExit("the recorded runs differ without any mutant")
     signal.signal(signal.SIGVTALRM, _too_long)
     for name, (owner, attribute), mutant in found:
@@ -36,7 +39,7 @@ def main(arguments: list[str]) -> None:
         setattr(owner, attribute, mutant)
         signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
         try:
-            noticed = _noticed(recorded)
+            noticed = _noticed(recorded, tests)
         except Exception:
             noticed = True
         finally:
@@ -61,12 +64,25 @@ def _unwrapped(module: str) -> Iterator[tuple[str, Place, Callable[..., Any]]]:
                 yield f"stopline_signals.{module}.{name}", (owner, parts[-1]), mutant
 
 
-def _noticed(recorded: dict[str, list[str]]) -> bool:
-    return any(
-        now != line
-        for name, plan in plans().items()
-        for line, (now, _) in zip(recorded[name], course(plan, name), strict=True)
-    )
+def _tests(module: str) -> Iterator[Callable[[], Any]]:
+    """The tests of a module that need no fixture, each with each of its parameters."""
+    for name, test in vars(import_module(module)).items():
+        if not name.startswith("test_") or hasattr(test, "hypothesis"):
+            continue
+        marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+        for values in marks[0].args[1] if marks else [()]:
+            yield partial(test, *(values if isinstance(values, tuple) else (values,)))
+
+
+def _noticed(recorded: dict[str, list[str]], tests: list[Callable[[], Any]]) -> bool:
+    """Whether a recorded run differs; a test that fails raises."""
+    for name, plan in plans().items():
+        for line, (now, _) in zip(recorded[name], course(plan, name), strict=True):
+            if now != line:
+                return True
+    for test in tests:
+        test()
+    return False
 
 
 def _too_long(*_: Any) -> None:

@@ -3,8 +3,8 @@
 mutmut changes engine, transitions and guard in one place at a time and runs the tests that reach that place;
 a mutant nobody notices is a test that is missing. It wants the package beside the tests, so both are laid out
 in `runs/mutation`, where a stopped run goes on. Only directed tests of the core and its recorded runs
-take part: what it takes random examples, a search or a day of simulated time to find is not counted. What the
-recorded runs notice is found out first, all mutants in one process.
+take part: what it takes random examples, a search or a day of simulated time to find is not counted. What
+they notice in one process is found out first; mutmut tries the rest.
 
 A mutant that changes nothing anybody could see is listed in `equivalent_mutants.toml`, each with its reason,
 and left out of the score; an entry that a test kills, or that no mutant matches, is an error.
@@ -152,7 +152,7 @@ def mutate(folder: Path, names: Sequence[str] = ()) -> None:
 
 
 def look_quickly(folder: Path, modules: Sequence[str]) -> None:
-    """Note which mutants the recorded runs notice, so that mutmut only tries the others.
+    """Note which mutants the quick look notices, so that mutmut only tries the others.
 
     A mutant that hangs the whole process ends it; who was not reached is mutmut's to try.
     """
@@ -168,7 +168,7 @@ def look_quickly(folder: Path, modules: Sequence[str]) -> None:
 
 
 def quick_sample(folder: Path, modules: Sequence[str], count: int, seed: int) -> tuple[set[str], set[str]]:
-    """Names of some mutants, and of those among them that the recorded runs notice; takes seconds."""
+    """Names of some mutants, and of those among them that the quick look notices; takes seconds."""
     lay_out(folder, modules)
     made = _made(folder, modules)
     names = sorted(name for module in modules for name in made[module][1])
