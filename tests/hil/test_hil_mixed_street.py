@@ -43,8 +43,8 @@ async def test_one_controller_commands_cabinets_of_both_protocols_on_one_street(
     assert report.lateness.seconds == 48 and report.lateness.p50_ms >= 0
     decided = decisions(next(tmp_path.rglob("audit.sqlite")))
     for name, protocol in spoken.items():
-        assert report.plans_accepted[name] > 3, (name, protocol)
-        assert decided[name] > 3 and stages(street.cabinets[name]) >= 2, (name, protocol)
+        assert report.plans_accepted[name] > 1, (name, protocol)
+        assert decided[name] > 1 and stages(street.cabinets[name]) >= 2, (name, protocol)
     modbus = sum(count for name, count in report.plans_accepted.items() if spoken[name] == MODBUS)
     assert modbus <= statistics["plans_accepted"] <= statistics["decisions_audited"]
 

