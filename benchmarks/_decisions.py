@@ -17,7 +17,7 @@ from benchmarks._city import city, run
 from benchmarks._rpc import requests, settle
 from stopline.v1 import decision_pb2
 from stopline_controller.garbage import GarbageKeeper
-from stopline_controller.loop import WARM_S, WARM_TIMES
+from stopline_controller.loop import COLD_S, WARM_S
 from stopline_controller.services.decisions import DecisionServicer
 from stopline_controller.statistics import Latency
 from stopline_hil.example import crossroads
@@ -79,12 +79,12 @@ def cadence() -> dict[str, float]:
 
     hot = median(_hot(decide) for _ in range(ROUNDS))
     found: dict[str, float] = {"hot_us": hot}
-    for name, warm in (("cold", 0), ("warmed", WARM_TIMES)):
+    for name, warm in (("cold", False), ("warmed", True)):
         times: list[float] = []
         due = time.monotonic() + 0.1
         for _ in range(60):
             time.sleep(max(due - WARM_S - time.monotonic(), 0))
-            for _ in range(warm):
+            while warm and time.monotonic() < due - COLD_S:
                 policy.warm([view])
             while time.monotonic() < due:
                 pass

@@ -178,10 +178,8 @@ class JunctionControl:
 
     @property
     def decides_soon(self) -> bool:
-        """Whether the policy may be asked in the next tick, as far as the latest look tells."""
-        return self.now is not None and (
-            self._without_choice or self.now.state.now + SOON >= self._next_decision
-        )
+        """Whether the policy's next regular decision may come in the next tick."""
+        return self.now is not None and self.now.state.now + SOON >= self._next_decision
 
     def view(self) -> JunctionView:
         """What the policy may know; only after `observe`."""

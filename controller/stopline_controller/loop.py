@@ -33,8 +33,9 @@ GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
 WARMED = 10
 """Slots of up to so many junctions are warmed before a decision; in larger ones the first warm the others."""
-WARM_S, WARM_TIMES = 0.0008, 3
-"""How long before the tick, and how often: the first time costs as much as a cold decision."""
+WARM_S, COLD_S = 0.0018, 0.0003
+"""Real seconds before the tick between which decisions are made for nothing: the first takes many times as
+long as the last, and none may make the tick late."""
 HANDBACK_S = 2.0
 """Real seconds the cabinets have to take the release at the end."""
 
@@ -134,8 +135,8 @@ class ControlLoop:
             return
         near = [junction.control for junction in slot if junction.control.decides_soon]
         if near and await self._clock.sleep_until(due - WARM_S) < WARM_S / 2:
-            views = [control.view() for control in near]
-            for _ in range(WARM_TIMES):
+            views = [near[0].view()]
+            while self._clock.seconds() < due - COLD_S:
                 policy.warm(views)
             # The rest of the moment is not slept: the core would go cold again.
             while self._clock.seconds() < due:
