@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from stopline_signals import KEEP, Aspect, Engine, EngineState, Event, HiRes, PlanError, SignalPlan
+from stopline_signals import KEEP, Aspect, Engine, EngineState, Event, HiRes, PlanError, SignalPlan, Stage
 from stopline_signals.engine import LONG_AGO, shown_green
 from stopline_signals.plan import FixedProgram, ProgramStep
 from tests.signals.plans_for_tests import EAST, LEFT, NORTH, WALK, eight_phases, four_groups, shared_lanes
@@ -268,3 +268,39 @@ def test_asking_anew_in_the_middle_keeps_the_yellow_that_runs() -> None:
     while state.aspects[WALK] == Y:
         state = engine.advance(state, KEEP, 0, state.now + 1).state
     assert state.now == red_at == walking.ended[WALK] + plan.groups[WALK].clearance
+
+
+def test_typical_ways_leave_crossings_at_rest_and_worst_ones_do_not() -> None:
+    plan = four_groups()
+    engine = Engine(plan)
+    assert engine.typical_transition(0, 1) == plan.intergreen[NORTH][EAST]
+    assert engine.worst_transition(0, 1) == plan.intergreen[WALK][EAST]
+    assert engine.worst_transition(1, 0) == engine.typical_transition(1, 0) == plan.intergreen[EAST][NORTH]
+    alone = replace(plan, stages=(Stage("north", (NORTH,)), *plan.stages[1:]))
+    assert Engine(alone).worst_transition(0, 1) == plan.intergreen[NORTH][EAST]
+
+
+def test_a_group_without_patience_is_overdue_at_once() -> None:
+    plan = four_groups()
+    hasty = replace(plan, groups=(replace(plan.groups[NORTH], max_red=1), *plan.groups[1:]))
+    engine = Engine(hasty)
+    assert engine.limits[NORTH] == 0
+    state = settle(hasty, 1)._replace(waiting_since=(400, -1, -1, -1), called=1)
+    assert engine.most_overdue(state) == NORTH
+
+
+def test_a_call_at_midnight_waits_like_any_other() -> None:
+    engine = Engine(four_groups())
+    for since in (0, 1):
+        state = settle(engine.plan, 1, 3000)._replace(waiting_since=(since, -1, -1, -1), called=1)
+        assert engine.most_overdue(state) == NORTH
+
+
+def test_start_up_is_for_the_first_stage_unless_told() -> None:
+    assert Engine(four_groups()).start(5).stage == 0
+
+
+def test_a_clock_that_runs_backwards_is_named() -> None:
+    engine = Engine(four_groups())
+    with pytest.raises(PlanError, match="junction test: time ran backwards, 100 to 99 tenths"):
+        engine.advance(engine.start(100), KEEP, 0, 99)
