@@ -34,7 +34,7 @@ class SimJunction:
         self._watch = watch
         self.calls = 0
         self.grace = 0
-        """Tenths past its max red for which whoever asks now may keep a call waiting: an emergency's right."""
+        """Tenths past its max red for which who asks now may keep a call waiting: an emergency's right."""
         self.due_at: float = 0
         """The second from which on a lamp may change; asking for a stage and sensing may bring it nearer."""
         self._seen: Snapshot | None = None
