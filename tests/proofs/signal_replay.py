@@ -1,4 +1,4 @@
-"""signal-replay plays three minutes into the virtual NTCIP cabinet in real time and compares what it showed."""
+"""signal-replay plays minutes into the virtual NTCIP cabinet in real time and compares what it showed."""
 
 from __future__ import annotations
 
