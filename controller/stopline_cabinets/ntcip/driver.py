@@ -40,6 +40,8 @@ from stopline_cabinets.words import NO_STAGE, CabinetState, Kind, PlanCommand, R
 from stopline_signals.errors import CabinetError
 from stopline_signals.plan import SignalPlan
 
+LEASE_MARGIN_S = 0.5
+"""Cabinet seconds by which a lease ends before the backup time: who was silent must not find it alive."""
 HOLDER_S = 0.5
 """Real seconds for which the lease file is not looked at again."""
 
@@ -270,7 +272,7 @@ class NtcipCabinet:
                 0,
                 "another system",
             )
-        holder = self._lease.claim(unit.backup_time / self._rate)
+        holder = self._lease.claim((unit.backup_time - LEASE_MARGIN_S) / self._rate)
         if not self._is_ours(holder):
             raise self._taken(holder)
         self._holder = (holder, asyncio.get_running_loop().time())
