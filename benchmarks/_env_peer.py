@@ -38,7 +38,7 @@ def replaying_environment(
     environment.reset()
     lights, step = environment.sumo.trafficlight, environment.sumo.simulationStep
     show = lights.setRedYellowGreenState
-    lights.setRedYellowGreenState = lambda *_: None
+    lights.setRedYellowGreenState = _nothing
     now = iter(range(scenario.begin, scenario.end))
 
     def replay() -> None:
@@ -52,6 +52,10 @@ def replaying_environment(
 
     environment._sumo_step = replay
     return environment, environment.sumo.vehicle.getIDCount, close
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def _set_sumo_home() -> None:

@@ -119,7 +119,7 @@ def slots(scenario: Scenario, kept: Record) -> float:
     """The same as a SlotVecEnv of one worker: both processes' time, and the pipe between them."""
     from stopline_envs.vec_env import SlotVecEnv
 
-    env = SlotVecEnv(scenario, slots=len(kept.stages[0]), settings=settings(kept.decision))
+    env: Any = SlotVecEnv(scenario, slots=len(kept.stages[0]), settings=settings(kept.decision))
     env.seed(1)
     env.reset()
     start, waited = time.process_time(), _children()

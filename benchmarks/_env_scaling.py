@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Alone:
 
 def workers(scenario: Scenario, number: int) -> float:
     """Every worker's share of the decisions, random legal stages."""
-    env = SlotVecEnv(scenario, workers=number, slots=len(plans_of(scenario).plans))
+    env: Any = SlotVecEnv(scenario, workers=number, slots=len(plans_of(scenario).plans))
     env.seed(1)
     env.reset()
     rng = np.random.default_rng(1)
