@@ -149,8 +149,8 @@ def test_the_reports_say_what_failed(tmp_path: Path) -> None:
 async def test_six_faults_at_each_protocol_under_a_real_controller(tmp_path: Path) -> None:
     """What CI runs of the fault table; the whole of it is `stopline hil run faults`.
 
-    At three times real time a machine that stands still for a moment breaks promises of its own: what is wrong
-    once is looked at again, and what is wrong every time is wrong. Lamps may break no rule at any time.
+    At three times real time a machine that stands still for a moment breaks promises of its own: what is
+    wrong once is looked at again, and what is wrong every time is wrong. Lamps may break no rule at any time.
     """
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
     campaign = read_campaign("smoke")
