@@ -19,7 +19,7 @@ demo: $(VENV)/.installed-sim
 	$(BIN)/stopline demo $(ARGS)
 
 test: $(VENV)/.installed-dev $(VENV)/.system-packages $(VENV)/.foreign
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/python scripts/check $(ARGS)
