@@ -14,23 +14,8 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-TESTS = Path(__file__).resolve().parent
-
-
-REAL_TIME = ("cabinets", "cli", "controller", "hil")
-"""Folders whose tests keep wall-clock deadlines: with `-n 2` they stay on one worker, one after another."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among workers, and give those of a proof more examples."""
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        group = "real time" if folder in REAL_TIME else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    _more_examples(items)
-
-
-def _more_examples(items: list[pytest.Item]) -> None:
     """In a proof, a test that names a number of examples for the suite takes ten times as many."""
     if settings.get_current_profile_name() != "prove":
         return

@@ -117,7 +117,15 @@ def to_onnx(scorer: StageScorer) -> bytes:
             verbose=False,
         )
     assert program is not None
-    return cast(bytes, program.model_proto.SerializeToString())
+    return _bare(program.model_proto)
+
+
+def _bare(model: Any) -> bytes:
+    """The model without the exporter's notes: stack traces name folders of the machine it was made on."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    del model.graph.metadata_props[:]
+    return cast(bytes, model.SerializeToString())
 
 
 def check_parity(scorer: StageScorer, model: bytes, observations: Floats) -> Parity:

@@ -82,6 +82,7 @@ def test_a_run_exports_to_a_bundle_that_decides_like_its_network(finished: Path,
     bundle = read_bundle(tmp_path / "b", [key.public_key()])
     assert bundle.manifest.training["config"]["seed"] == 1
     assert bundle.manifest.training["wall_s"] > 0
+    assert b"stack_trace" not in bundle.model and b"network.py" not in bundle.model
     check_policy(BundlePolicy(bundle))
 
 
