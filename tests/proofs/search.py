@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stopline_signals import KEEP, Engine, EngineState, Guard, SignalPlan
-from stopline_signals.transition import PERMISSIVE
+from stopline_signals.transition import PERMISSIVE, Change
 from tests.proofs.lamp_rules import LampRules, View
 
 NOW = 1000
@@ -34,6 +34,10 @@ UNKNOWN = 99
 """A stage no plan has."""
 RESTART = 1000
 """Added to a stage: the engine starts up anew, in that stage, as it does on the way out of flash."""
+Lamps = tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[Change, ...]]
+"""stage, settled_at, aspects, since, ended and pending of a normal form"""
+Waiting = tuple[tuple[int, ...], int]
+"""waiting_since and called of a normal form"""
 
 
 class Node(NamedTuple):
@@ -96,6 +100,10 @@ class Search:
         longest = max(value for row in plan.intergreen for value in row)
         changes = max(group.change for group in plan.groups)
         self._horizon = max(longest, changes + max(plan.red_revert, 1))
+        self._nobody: Waiting = (-1,) * len(plan.groups), 0
+        # Most states differ from others in their lamps or in who waits, not in both.
+        self._lamps: dict[tuple[object, ...], Lamps] = {}
+        self._who_waits: dict[tuple[int, tuple[int, ...]], Waiting] = {}
 
     def run(self, most: int = 1_000_000) -> Found:
         """Explore everything that can be reached from a start in any stage.
@@ -118,11 +126,17 @@ class Search:
 
     def normal(self, state: EngineState) -> EngineState:
         """The state moved to NOW, with everything forgotten that cannot matter any more."""
-        now, shift = state.now, NOW - state.now
-        aspects, since = state.aspects, state.since
-        waiting, called = self._waiting(state)
-        return EngineState(
-            NOW,
+        key = (*state[:6], state.pending)
+        lamps = self._lamps.get(key)
+        if lamps is None:
+            lamps = self._lamps[key] = self._normal_lamps(state)
+        stage, settled_at, aspects, since, ended, pending = lamps
+        waiting, called = self._waiting(state.now, state.waiting_since)
+        return EngineState(NOW, stage, settled_at, aspects, since, ended, waiting, pending, called)
+
+    def _normal_lamps(self, state: EngineState) -> Lamps:
+        now, shift, aspects, since = state.now, NOW - state.now, state.aspects, state.since
+        return (
             state.stage,
             max(state.settled_at, now) + shift,
             aspects,
@@ -133,9 +147,7 @@ class Search:
                 ]
             ),
             tuple([max(end, now - self._horizon) + shift for end in state.ended]),
-            waiting,
             tuple([(due + shift, group, aspect) for due, group, aspect in state.pending]),
-            called,
         )
 
     def verdicts(self, state: EngineState) -> dict[int, bool]:
@@ -152,17 +164,21 @@ class Search:
         """Whether flash, or another plan, may begin: the condition FlashControl asks for."""
         return state.stage == self.engine.all_red and not state.in_transition and not any(state.aspects)
 
-    def _waiting(self, state: EngineState) -> tuple[tuple[int, ...], int]:
+    def _waiting(self, now: int, waiting_since: tuple[int, ...]) -> Waiting:
         if not self._guarded:
-            return (-1,) * len(self._groups), 0
+            return self._nobody
+        known = self._who_waits.get((now, waiting_since))
+        if known is not None:
+            return known
         limits = self.engine.limits
-        excess = {g: state.now - s - limits[g] for g, s in enumerate(state.waiting_since) if s >= 0}
+        excess = {g: now - s - limits[g] for g, s in enumerate(waiting_since) if s >= 0}
         overdue = sorted({value for value in excess.values() if value >= 0})
         for g, value in excess.items():
             if value >= 0:
                 excess[g] = overdue.index(value)
         waiting = tuple([NOW - limits[g] - excess[g] if g in excess else -1 for g in self._groups])
-        return waiting, sum(1 << g for g in excess)
+        self._who_waits[now, waiting_since] = found = waiting, sum(1 << g for g in excess)
+        return found
 
     def _expand(self, at: int, numbers: dict[Node, int], found: Found) -> None:
         state, view = found.nodes[at]
