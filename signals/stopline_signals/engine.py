@@ -153,7 +153,7 @@ class Engine:
         if at_rest or now == until:  # nothing to take up on the way
             return _new(Advanced, (self._settle(state, until, request, calls, events), events))
         while now < until:
-            now = self._next_deadline(state, request, calls, until)
+            now = max(self._next_deadline(state, request, calls, until), now + 1)
             state = self._settle(state, now, request, calls, events)
         return _new(Advanced, (state, events))
 
@@ -348,17 +348,12 @@ class Engine:
         return state
 
     def _change(self, state: EngineState, stage: int, calls: int) -> EngineState:
-        under_way = state.pending
         pending, settled_at = self._transitions.schedule(
-            stage, state.aspects, state.ended, calls, state.now, under_way
+            stage, state.aspects, state.ended, calls, state.now, state.pending
         )
-        if under_way:
-            first: dict[int, int] = {}
-            for due, group, _ in pending:
-                first.setdefault(group, due)
-            # A yellow already running still ends in red before its group may start again.
-            kept = [change for change in under_way if change[0] < first.get(change[1], change[0] + 1)]
-            pending = tuple(sorted([*kept, *pending]))
+        if state.pending:
+            # Of a walk, which ends by itself: nobody may leave before its yellow, and that ends in red.
+            pending = tuple(sorted([*state.pending, *pending]))
         return _new(EngineState, (state.now, stage, settled_at, *state[3:7], pending, state.called))
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
@@ -383,22 +378,22 @@ class Engine:
         return self._transitions.ready_at(group, state.aspects, state.ended)
 
     def _next_deadline(self, state: EngineState, request: int, calls: int, until: int) -> int:
-        """The next moment at which anything can change, at least one tenth ahead."""
-        now, stage, settled_at, deadline = state.now, state.stage, state.settled_at, until
+        """The next moment at which anything can change; now or earlier when it could before."""
+        stage, settled_at, deadline = state.stage, state.settled_at, until
         if state.pending and state.pending[0][0] < deadline:
             deadline = state.pending[0][0]
         on_demand = self._served[stage] & calls
         if request in (KEEP, stage) and not on_demand:
-            return deadline if deadline > now else now + 1
-        if now < settled_at:
-            return max(min(deadline, settled_at), now + 1)
+            return deadline
+        if state.now < settled_at:
+            return min(deadline, settled_at)
         if request not in (KEEP, stage):
-            return max(min(deadline, self.earliest(state, request)), now + 1)
-        if on_demand and not self._about_to_leave(state):
+            return min(deadline, self.earliest(state, request))
+        if not self._about_to_leave(state):
             for group in range(len(state.aspects)):
                 if self._may_serve(state, group, on_demand):
                     deadline = min(deadline, self._ready_at(state, group))
-        return max(deadline, now + 1)
+        return deadline
 
     def _lead(self, serving: Sequence[int]) -> int:
         """Longest way to the stage that serves a group best."""
