@@ -2,6 +2,7 @@
 #   make demo    install into .venv and run the whole chain once        make bench  run every benchmark
 #   make test    install for development and run the test suite         make prove  run the long proofs (tests/proofs)
 #   make check   ruff, mypy, pyright, imports, generated code, examples          make format  repair style
+#   make bench-policies   every controller on RESCO's eight maps, then bad sensors and other demand (hours; goes on)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,10 +11,10 @@ PINS := tests/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench prove clean
+.PHONY: help demo test check format bench bench-policies prove clean
 
 help:
-	@sed -n '2,4s/^# *//p' Makefile
+	@sed -n '2,5s/^# *//p' Makefile
 
 demo: $(VENV)/.installed-sim
 	$(BIN)/stopline demo $(ARGS)
@@ -29,6 +30,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-policies: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks._policies $(ARGS)
 
 prove: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m tests.proofs $(ARGS)

@@ -15,10 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._policies.runs import CHANGES, Kept, Task, describe, run_all
-from benchmarks._policies.table import CONTROLLERS, POLICY, Runs, bar, cell, verdict
+from benchmarks._policies.runs import CHANGES, POLICY, Kept, Task, describe, run_all
+from benchmarks._policies.table import CONTROLLERS, Runs, bar, cell, verdict
 from stopline_agents.statistics import estimate
 from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_policy.manifest import MODEL_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "policies.json"
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the table, print it and write the result file."""
     options = _options(arguments)
     seeds = range(1, options.seeds + 1)
-    kept = Kept(options.work / "runs.jsonl")
+    bundle = read_bundle(SHIPPED).manifest
+    model = bundle.files[MODEL_FILE].sha256
+    kept = Kept(options.work / "runs.jsonl", model)
     changes = [change for change in CHANGES if change] if not options.no_sweep else []
     tasks = [Task(name, who, seed) for name in options.maps for who in CONTROLLERS for seed in seeds]
     hard = [name for name in HARD if name in options.maps]
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = {
         "command": "make bench-policies",
         "commit": _commit(),
-        "bundle": read_bundle(SHIPPED).manifest.name,
+        "bundle": {"name": bundle.name, MODEL_FILE: model},
         "seeds": list(seeds),
         "timing": "the rule book's; every rule decides as often as suits it best on generated networks",
         **_maps(kept.found, options.maps, seeds),

@@ -13,6 +13,9 @@ from stopline_agents.conditions import AS_GIVEN, Conditions, conditions_of
 from stopline_agents.evaluate import run_one
 from stopline_envs.scenario import load_scenario
 
+POLICY = "bundle"
+"""The shipped one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -45,28 +48,30 @@ CHANGES: dict[str, Conditions] = {
 class Kept:
     """Figures of finished runs, one JSON line each."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what an earlier start left."""
-        self._path = path
+    def __init__(self, path: Path, bundle: str) -> None:
+        """Read what an earlier start left; runs of another bundle than this (its hash) are left out."""
+        self._path, self._bundle = path, bundle
         path.parent.mkdir(parents=True, exist_ok=True)
         self.found: dict[str, dict[str, float]] = {}
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
-                self.found[row["key"]] = row["figures"]
+                if row["bundle"] in ("", bundle):
+                    self.found[row["key"]] = row["figures"]
 
-    def add(self, key: str, figures: dict[str, float]) -> None:
+    def add(self, task: Task, figures: dict[str, float]) -> None:
         """Keep a run."""
-        self.found[key] = figures
+        self.found[task.key] = figures
+        bundle = self._bundle if task.controller == POLICY else ""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "figures": figures}) + "\n")
+            file.write(json.dumps({"key": task.key, "bundle": bundle, "figures": figures}) + "\n")
 
 
 def run_all(tasks: Sequence[Task], kept: Kept, jobs: int, tell: Callable[[int, int], None]) -> None:
     """Run what is not kept yet; `tell` hears how many are done of how many."""
     left = [task for task in tasks if task.key not in kept.found]
     for done, (task, figures) in enumerate(_finished(left, jobs), 1):
-        kept.add(task.key, figures)
+        kept.add(task, figures)
         tell(len(tasks) - len(left) + done, len(tasks))
 
 

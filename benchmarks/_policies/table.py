@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks._policies.runs import Task
+from benchmarks._policies.runs import POLICY, Task
 from stopline_agents.statistics import Estimate, estimate, paired_difference
 
-POLICY = "bundle"
 RULES = (
     "fixed",
     "webster",

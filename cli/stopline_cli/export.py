@@ -28,7 +28,10 @@ def command(
     ] = None,
     evaluation: Annotated[
         list[Path] | None,
-        typer.Option(help="evaluation.json to state in the bundle; may be repeated.", show_default=False),
+        typer.Option(
+            help="evaluation.json, or the result of `make bench-policies`, to state; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -81,13 +81,23 @@ def _wall_s(journal: Journal) -> float:
 def _figures(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean delay and interval per scenario and controller."""
     figures: dict[str, Any] = {}
-    for evaluation in evaluations:
+    for evaluation in (part for each in evaluations for part in _parts(each)):
         rows = {
             controller: {"delay_s": row["delay_s"]["mean"], "ci95": row["delay_s"]["ci95"]}
             for controller, row in evaluation["controllers"].items()
         }
         figures[evaluation["scenario"]] = {"seeds": len(evaluation["seeds"]), "controllers": rows}
     return figures
+
+
+def _parts(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A table of several maps, as `make bench-policies` writes it, is an evaluation of each."""
+    if "maps" not in evaluation:
+        return [evaluation]
+    seeds = evaluation["seeds"]
+    return [
+        {"scenario": name, "seeds": seeds, "controllers": row} for name, row in evaluation["maps"].items()
+    ]
 
 
 def _version(package: str) -> str:

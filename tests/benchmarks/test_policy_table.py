@@ -1,0 +1,65 @@
+"""The policy table: what is kept between starts, and what the verdicts say."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks._policies.runs import POLICY, Kept, Task
+from benchmarks._policies.table import RULES, bar, verdict
+
+SEEDS = (1, 2, 3)
+
+
+def figures(delay: float, unserved: float = 0.0) -> dict[str, float]:
+    return {"delay_s": delay, "unserved": unserved}
+
+
+def runs_with(policy: tuple[float, ...], best: tuple[float, ...]) -> dict[str, dict[str, float]]:
+    """Every rule loses 40 s but rate-index, which loses `best`."""
+    delays = dict.fromkeys(RULES, (40.0, 40.0, 40.0)) | {"rate-index": best, POLICY: policy}
+    return {
+        Task("town", who, seed).key: figures(of[number])
+        for who, of in delays.items()
+        for number, seed in enumerate(SEEDS)
+    }
+
+
+def test_runs_are_kept_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    Kept(path, "first").add(Task("town", POLICY, 1), figures(20.0))
+    assert Kept(path, "first").found == {"town|bundle|1|": figures(20.0)}
+
+
+def test_runs_of_another_bundle_are_not_taken_for_this_one_s(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    kept = Kept(path, "first")
+    kept.add(Task("town", POLICY, 1), figures(20.0))
+    kept.add(Task("town", "greedy", 1), figures(30.0))
+    assert Kept(path, "second").found == {"town|greedy|1|": figures(30.0)}
+
+
+def test_the_best_rule_is_the_one_with_the_lowest_mean() -> None:
+    found = verdict(runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0)), "town", SEEDS)
+    assert found.best_rule == "rate-index"
+    assert found.against_best.mean == pytest.approx(-5.0)
+    assert found.not_worse
+    assert found.below_greedy == pytest.approx(1 - 26 / 40)
+
+
+def test_a_policy_that_loses_on_every_seed_is_worse() -> None:
+    found = verdict(runs_with((35.0, 36.0, 37.0), (30.0, 31.0, 32.0)), "town", SEEDS)
+    assert not found.not_worse
+    assert bar({"town": found})["not_worse_than_best_rule"] == 0
+
+
+def test_more_unserved_than_actuated_counts_against_the_bar() -> None:
+    runs = runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))
+    runs[Task("town", POLICY, 2).key] = figures(26.0, unserved=3.0)
+    found = verdict(runs, "town", SEEDS)
+    assert not found.served
+    assert bar({"town": found}) == {
+        "maps": 1,
+        "not_worse_than_best_rule": 1,
+        "at_least_10_percent_below_greedy": 1,
+        "no_more_unserved_than_actuated": 0,
+    }
