@@ -149,6 +149,10 @@ class Engine:
             # Only time passes: the way most calls go, so it is spelt out.
             steady = (until, stage, settled_at, aspects, since, ended, waiting, pending, called)
             return _new(Advanced, (_new(EngineState, steady), events))
+        if not KEEP <= request <= self.all_red:
+            raise PlanError(
+                f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
+            )
         state = self._note_waiting(state, calls, events)
         if at_rest or now == until:  # nothing to take up on the way
             return _new(Advanced, (self._settle(state, until, request, calls, events), events))
@@ -337,10 +341,6 @@ class Engine:
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
         if request not in (KEEP, state.stage):
-            if not 0 <= request <= self.all_red:
-                raise PlanError(
-                    f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
-                )
             return self._change(state, request, calls) if self.legal(state) >> request & 1 else state
         on_demand = self._served[state.stage] & calls
         if on_demand and state.now >= state.settled_at:

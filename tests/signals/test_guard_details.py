@@ -181,3 +181,35 @@ def test_limits_leave_room_for_the_way_and_one_green() -> None:
     engine = Engine(plan)
     way = max(engine.worst_transition(other, 1) for other in range(3))
     assert engine.limits[EAST] == plan.groups[EAST].max_red - way - max(g.minimum for g in plan.groups)
+
+
+def test_without_grace_a_call_is_overdue_at_its_limit_for_the_mask_as_well() -> None:
+    plan = crossroads()
+    guard, state = Guard(Engine(plan)), at_rest(plan, 0)
+    assert guard.allowed(overdue(plan, state, 2)) == 0b00010
+    assert guard.allowed(overdue(plan, state, 2, by=-1)) == 0b11111
+
+
+def test_an_overdue_call_counts_from_the_tenth_a_stage_is_reached() -> None:
+    """From ab to a alone: nothing in it is young, so that the overdue call is served at once."""
+    plan = crossroads()
+    engine = Engine(plan)
+    guard = Guard(engine)
+    running = engine.advance(at_rest(plan, 0), 3, 0, 3001).state
+    reached = engine.advance(running, KEEP, 0, running.settled_at).state
+    assert reached.aspects == (G, R, R, R) and reached.now == reached.settled_at
+    late = overdue(plan, reached, 2)
+    assert guard.allowed(late) == 0b00010
+    assert guard.decide(late, KEEP) == (1, Reason.MAX_RED)
+    assert guard.decide(overdue(plan, running, 2), KEEP) == (3, None)
+
+
+def test_who_asks_for_all_red_too_early_gets_what_an_overdue_call_needs() -> None:
+    """b is young, so that all red must wait; a is overdue, and "ab" serves it without an end of b."""
+    plan = crossroads()
+    engine = Engine(plan)
+    young = engine.advance(at_rest(plan, 1), 4, 0, 3060).state
+    assert not young.in_transition and young.aspects == (R, G, R, R)
+    state = overdue(plan, young, 0)
+    assert Guard(engine).decide(state, engine.all_red) == (0, Reason.MINIMUM)
+    assert Guard(engine).decide(young, engine.all_red) == (4, Reason.MINIMUM)
