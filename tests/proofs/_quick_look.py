@@ -1,8 +1,8 @@
-"""First pass over the mutants, in one process: which do the recorded runs and the directed tests notice?
+"""Try mutants in one process: which do the recorded runs and the directed tests notice?
 
-Run beside the package mutmut made: `python quick_look.py MODULE ... [MUTANT ...]`; with names of mutants only
-those are tried. mutmut's wrappers are taken off and one mutant at a time is put in place of the function,
-which is many times faster than a test run. What is not noticed here is for the tests to notice.
+Run beside the package with mutants: `python quick_look.py NAMES MODULE,... TEST ...`, NAMES a file with the
+names of those to try. mutmut's wrappers are taken off and one mutant at a time is put in place of the
+function, which is many times faster than a test run.
 """
 
 from __future__ import annotations
@@ -12,41 +12,48 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.signals.recorded_runs import course, plans, record_of
 
-DIRECTED = ("guard_details", "engine_details", "flash")
 Place = tuple[Any, str]
 PATIENCE_S = 5
 """Seconds of CPU after which a mutant counts as hanging; all runs together take less than one."""
 
 
-def main(arguments: list[str]) -> None:
+def main(names: str, modules: str, *directed: str) -> None:
     """Print the names of the mutants that were noticed, one a line."""
-    modules = [argument for argument in arguments if "." not in argument]
-    chosen = set(arguments) - set(modules)
-    found = [
-        mutant for module in modules for mutant in _unwrapped(module) if not chosen or mutant[0] in chosen
-    ]
+    chosen = set(Path(names).read_text(encoding="utf-8").split())
+    found = [mutant for module in modules.split(",") for mutant in _unwrapped(module) if mutant[0] in chosen]
     recorded = {name: record_of(name).read_text(encoding="utf-8").splitlines() for name in plans()}
-    tests = [test for name in DIRECTED for test in _tests(f"tests.signals.test_{name}")]
+    tests = [test for name in directed for test in _tests(f"tests.signals.{name}")]
     if _noticed(recorded, tests):
         raise SystemExit("the recorded runs differ without any mutant")
     signal.signal(signal.SIGVTALRM, _too_long)
     for name, (owner, attribute), mutant in found:
         sound = getattr(owner, attribute)
-        setattr(owner, attribute, mutant)
+        owners = [owner] if isinstance(owner, type) else _holders(attribute, sound)
+        for place in owners:
+            setattr(place, attribute, mutant)
         signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
         try:
             noticed = _noticed(recorded, tests)
-        except Exception:
+        except (Exception, pytest.fail.Exception):
             noticed = True
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            setattr(owner, attribute, sound)
+            for place in owners:
+                setattr(place, attribute, sound)
         if noticed:
             print(name, flush=True)
+
+
+def _holders(name: str, function: object) -> list[Any]:
+    """The modules that have the function under its name: its own and those that import it."""
+    return [module for module in list(sys.modules.values()) if vars(module).get(name) is function]
 
 
 def _unwrapped(module: str) -> Iterator[tuple[str, Place, Callable[..., Any]]]:
@@ -90,4 +97,4 @@ def _too_long(*_: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -99,7 +99,9 @@ def test_a_turn_that_becomes_protected_waits_for_no_red_of_its_own() -> None:
 def test_a_vehicle_that_starts_holds_nobody_who_starts_later_beside_it() -> None:
     """Only walks end by themselves: a turn that gives way to the through traffic starts when it is clear."""
     matrix = {(0, 1): 50, (1, 0): 50, (0, 2): 50, (2, 0): 50, (1, 2): 50, (2, 1): 80}
-    plan = vehicles((Stage("side", (2,)), Stage("main", (0,), (1,))), matrix, gives_way=(1, 0))
+    matrix |= {(2, 3): 50, (3, 2): 50}
+    plan = vehicles((Stage("side", (2,)), Stage("main", (0, 3), (1,))), matrix, gives_way=(1, 0))
+    plan = replace(plan, groups=(*plan.groups[:3], replace(plan.groups[3], on_demand=True)))
     state = settled(plan, 0)
     assert shown_from(plan, state, 1, 0, G) == 1001 + 50
     assert shown_from(plan, state, 1, 1, P) == 1001 + 80
