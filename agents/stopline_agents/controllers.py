@@ -21,7 +21,7 @@ RULES: dict[str, Callable[[], Policy]] = {
     "fixed": FixedTime,
     "actuated": Actuated,
     "max-pressure": MaxPressure,
-    "max-pressure-halting": functools.partial(MaxPressure, halting=True),
+    "max-pressure-halting": functools.partial(MaxPressure, halting=True, decision_interval=10.0),
     "sotl": Sotl,
     "greedy": Greedy,
     "rate-index": RateIndex,

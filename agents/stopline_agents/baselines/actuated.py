@@ -12,8 +12,9 @@ from stopline_signals.plan import GroupKind, SignalPlan
 
 PASSAGE_S = 1.0
 """Extension after the near zone (0-50 m) has emptied; the zone itself holds the green for some 3.5 s."""
-MAX_GREEN_FACTOR = 1.5
-"""Maximum green as a multiple of the program's split: the usual field rule is 1.25 to 1.5."""
+MAX_GREEN_FACTOR = 1.0
+"""Maximum green as a multiple of the program's split: the field uses up to 1.5; the split itself did best on
+generated networks (`benchmarks/_policies/tuning.py`)."""
 
 
 class Actuated:

@@ -12,10 +12,10 @@ from stopline_agents.baselines.demand import GroupDemand, asked_or_kept, demand_
 from stopline_policy.seam import JunctionView
 from stopline_signals.plan import SignalPlan
 
-THRESHOLD_VEH_S = 80.0
+THRESHOLD_VEH_S = 20.0
 """Vehicle-seconds before red within 120 m that may interrupt a green; chosen on generated networks."""
-PLATOON = 3
-"""Fewer vehicles than this, but some, near a green stop line are let through first."""
+PLATOON = 1
+"""Fewer vehicles than this, but some, near a green stop line are let through first; 1: none are."""
 
 
 class Sotl:
