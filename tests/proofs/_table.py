@@ -109,7 +109,7 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof(
         "signal-replay",
-        "three minutes played over SNMP into the virtual NTCIP cabinet show the signals that were recorded",
+        "ten minutes played over SNMP into the virtual NTCIP cabinet show the signals that were recorded",
         ("tests.proofs.signal_replay",),
         result=True,
     ),

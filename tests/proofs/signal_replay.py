@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Record, replay, compare; 0 when signal-replay is content with the cabinet and not with another one."""
     parser = argparse.ArgumentParser(prog="python -m tests.proofs.signal_replay", description=__doc__)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     options = parser.parse_args(arguments)
     if not PYTHON.exists():
         print("there is no .venv-foreign/measures: run scripts/foreign-environments measures")
