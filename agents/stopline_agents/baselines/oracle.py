@@ -30,8 +30,8 @@ class GreedyOracle:
 
     name = "greedy-oracle"
 
-    def __init__(self, *, decision_interval: float = 1.0) -> None:
-        """Seconds between decisions."""
+    def __init__(self, *, decision_interval: float = 5.0) -> None:
+        """As often as `Greedy`, so that only the knowledge differs."""
         self.decision_interval = decision_interval
         self._run: NetworkRun | None = None
         self._groups: dict[tuple[str, int], int] = {}
