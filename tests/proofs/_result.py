@@ -18,9 +18,10 @@ from tests.proofs._table import ROOT
 class Stopwatch:
     """Wall and CPU time since it was made, children's CPU time included, and the commit it was made on."""
 
-    def __init__(self) -> None:
+    def __init__(self, proven: tuple[str, ...] = ()) -> None:
+        """Start; `proven` are the files that count for whether the commit has changes, if not all."""
         self._wall, self._cpu = time.monotonic(), _cpu()
-        self.commit = commit()
+        self.commit = commit(proven) if proven else commit()
 
     @property
     def wall(self) -> float:

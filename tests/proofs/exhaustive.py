@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "exhaustive", help="where to work")
     options = parser.parse_args(arguments)
-    stopwatch = Stopwatch()
+    stopwatch = Stopwatch(tuple(map(str, proven())))
     sampled = options.sample is not None
     work = [
         (part, sample(part, options.sample, options.seed) if sampled else list(jobs(part))) for part in PARTS
