@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ DECISIONS = frozenset({"/stopline.v1.DecisionService/Decide", "/stopline.v1.Deci
 
 KEPT_DENIALS = 1000
 """Refusals logged; each caller and method once."""
+KEPT_ADMISSIONS = 10_000
+"""Certificates remembered, once for each method they were let through to."""
 
 
 def caller(context: Context) -> Identity:
@@ -77,7 +80,7 @@ def caller(context: Context) -> Identity:
     return facts.identity if facts and facts.identity else NOBODY
 
 
-class Gate(grpc.aio.ServerInterceptor):
+class Gate:
     """Lets a call through when its caller's role has the method and its bucket has a token."""
 
     def __init__(self, limits: LimitsTable, *, secure: bool) -> None:
@@ -87,32 +90,24 @@ class Gate(grpc.aio.ServerInterceptor):
         self._calls = Meter(Rate(limits.calls_per_s, 2 * limits.calls_per_s))
         self._decisions = Meter(Rate(limits.decisions_per_s, 2 * limits.decisions_per_s))
         self._messages = Meter(Rate(limits.messages_per_s, 2 * limits.messages_per_s))
-        self._wrapped: dict[str, Handler] = {}
+        self._admitted: dict[tuple[bytes | None, str], tuple[str, float]] = {}
+        """Name and end of every certificate that was let through to a method."""
         self._denied: set[tuple[str, str]] = set()
         self.refused = 0
         """Calls refused so far."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """The method's handler behind its checks."""
-        method = str(handler_call_details.method)
-        known = self._wrapped.get(method)
-        if known is not None:
-            return known
-        handler = await continuation(handler_call_details)
-        # gRPC answers UNIMPLEMENTED itself; such names are not kept, there is no end to them.
-        if not handler:
-            return handler
-        wrapped = self._wrapped[method] = self._wrap(method, handler)
-        return wrapped
+    def before(self, server: grpc.aio.Server) -> grpc.aio.Server:
+        """What services are to be added to instead of the server itself: their methods behind these checks.
 
-    def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        An interceptor would do the same and cost every call a search and a coroutine more.
+        """
+        return cast(grpc.aio.Server, _Entrance(self, server))
+
+    def guarded(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> Handler:
+        """The method's handler behind its checks; without a row nobody gets through."""
         roles = METHODS.get(method, frozenset[Role]())
-        meter = self._decisions if method in DECISIONS else self._calls
-        door = _Door(self, method, roles, meter)
+        often = method in DECISIONS
+        door = _Door(self, method, roles, self._decisions if often else self._calls)
         codec = (handler.request_deserializer, handler.response_serializer)
         # The stubs know the blocking kind of behaviour only, and think that all four are there.
         one, many = cast("_One | None", handler.unary_unary), cast("_Many | None", handler.unary_stream)
@@ -123,54 +118,93 @@ class Gate(grpc.aio.ServerInterceptor):
         one = cast("_One | None", handler.stream_unary)
         if one is not None:
             return grpc.stream_unary_rpc_method_handler(door.unary(one), *codec)
-        messages = self._decisions if method in DECISIONS else self._messages
-        both = door.metered(cast("_Many", handler.stream_stream), messages)
-        return grpc.stream_stream_rpc_method_handler(door.stream(both), *codec)
+        messages = self._decisions if often else self._messages
+        both = cast("_Many", handler.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(door.stream(both, messages), *codec)
 
-    async def admit(self, context: Context, method: str, roles: frozenset[Role], meter: Meter) -> str:
-        """Let the caller in or end the call; returns whose bucket it draws from."""
+    def admit(self, context: Context, method: str, roles: frozenset[Role], meter: Meter) -> str:
+        """Whose bucket the call draws from; Denied when it may not be made."""
         pem = _certificate(context)
+        known = self._admitted.get((pem, method))
+        # What a certificate may do never changes; when it ends and how often it asks is looked at anew.
+        if known is None:
+            known = self._may(context, pem, method, roles)
+            if pem is not None:
+                self._keep(pem, method, known)
+        name, end = known
+        if end < time.time():
+            reason = "the certificate expired; get a new one and connect again"
+            raise Denied(grpc.StatusCode.UNAUTHENTICATED, name, reason)
+        wait = meter.take(name)
+        if wait > 0:
+            raise _too_many(meter, name, wait)
+        return name
+
+    def _may(
+        self, context: Context, pem: bytes | None, method: str, roles: frozenset[Role]
+    ) -> tuple[str, float]:
+        """The caller's name and when its certificate ends; Denied when this method is not for its role."""
         if pem is None and not self._secure:
-            name, role = str(context.peer()), Role.ENGINEER
+            # NOBODY's name: each connection has a bucket of its own.
+            name, role, end = str(context.peer()), NOBODY.role, math.inf
         elif pem is None:
-            await self._deny(context, grpc.StatusCode.UNAUTHENTICATED, method, "", "no certificate")
+            raise Denied(grpc.StatusCode.UNAUTHENTICATED, "", "no certificate")
         else:
             facts = facts_of(pem)
             if facts.identity is None:
-                await self._deny(context, grpc.StatusCode.UNAUTHENTICATED, method, "", facts.problem)
-            name, role = facts.identity.name, facts.identity.role
-            if facts.not_after < time.time():
-                reason = "the certificate expired; get a new one and connect again"
-                await self._deny(context, grpc.StatusCode.UNAUTHENTICATED, method, name, reason)
+                raise Denied(grpc.StatusCode.UNAUTHENTICATED, "", facts.problem)
+            name, role, end = facts.identity.name, facts.identity.role, facts.not_after
         if role not in roles:
             needed = ", ".join(role for role in Role if role in roles) or "nobody"
             reason = f"{name} is {role}; {method.rpartition('/')[2]} is for {needed}"
-            await self._deny(context, grpc.StatusCode.PERMISSION_DENIED, method, name, reason)
-        await self.draw(context, method, name, meter)
-        return name
+            raise Denied(grpc.StatusCode.PERMISSION_DENIED, name, reason)
+        return name, end
 
-    async def draw(self, context: Context, method: str, name: str, meter: Meter) -> None:
-        """Take a token of the caller's or end the call."""
-        wait = meter.take(name)
-        if wait > 0:
-            reason = f"over {meter.rate.per_s:g} a second from {name}; try again in {wait:.2f} s"
-            await self._deny(context, grpc.StatusCode.RESOURCE_EXHAUSTED, method, name, reason)
+    def _keep(self, pem: bytes, method: str, known: tuple[str, float]) -> None:
+        if len(self._admitted) >= KEPT_ADMISSIONS:
+            self._admitted.clear()
+        self._admitted[pem, method] = known
 
-    async def enter(self, context: Context, method: str, name: str) -> None:
-        """Count a stream of the caller's or end the call."""
+    def enter(self, name: str) -> None:
+        """Count a stream of the caller's; Denied when that is one too many."""
         if not self.streams.enter(name):
             reason = f"{name} has {self.streams.limit} streams open already; close one"
-            await self._deny(context, grpc.StatusCode.RESOURCE_EXHAUSTED, method, name, reason)
+            raise Denied(grpc.StatusCode.RESOURCE_EXHAUSTED, name, reason)
 
-    async def _deny(
-        self, context: Context, code: grpc.StatusCode, method: str, name: str, reason: str
-    ) -> NoReturn:
+    async def deny(self, context: Context, method: str, why: Denied) -> NoReturn:
+        """End the call."""
         # Once per caller and method: a flood of refusals must not become a flood of log lines.
-        if (name, method) not in self._denied and len(self._denied) < KEPT_DENIALS:
-            self._denied.add((name, method))
-            log.warning("call_refused", caller=name, method=method, code=code.name, reason=reason)
+        if (why.name, method) not in self._denied and len(self._denied) < KEPT_DENIALS:
+            self._denied.add((why.name, method))
+            log.warning("call_refused", caller=why.name, method=method, code=why.code.name, reason=str(why))
         self.refused += 1
-        await refuse(context, code, reason)
+        await refuse(context, why.code, str(why))
+
+
+class Denied(Exception):
+    """A call that may not be made: the status it ends with, and the caller's name as far as it is known."""
+
+    def __init__(self, code: grpc.StatusCode, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.name = name
+
+
+class _Entrance:
+    """Stands for a server where services are added; whatever else was asked of it fails."""
+
+    def __init__(self, gate: Gate, server: grpc.aio.Server) -> None:
+        self._gate = gate
+        self._server = server
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        guarded = {
+            name: self._gate.guarded(f"/{service}/{name}", handler) for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service, guarded)
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Leave out: generated code registers every method both ways, and here it would be unguarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,52 +217,59 @@ class _Door:
     meter: Meter
 
     def unary(self, behaviour: _One) -> Any:
+        admit, method, roles, meter = self.gate.admit, self.method, self.roles, self.meter
+
         async def call(request: Any, context: Context) -> Any:
-            await self.gate.admit(context, self.method, self.roles, self.meter)
+            try:
+                admit(context, method, roles, meter)
+            except Denied as why:
+                await self.gate.deny(context, method, why)
             return await behaviour(request, context)
 
         return call
 
-    def stream(self, behaviour: _Many) -> Any:
-        if not inspect.isasyncgenfunction(behaviour):
-            # The other way to answer with a stream: a coroutine that writes to its context.
-            async def write(request: Any, context: Context) -> None:
-                name = await self._open(context)
-                try:
-                    await behaviour(request, context)
-                finally:
-                    self.gate.streams.leave(name)
+    def stream(self, behaviour: _Many, messages: Meter | None = None) -> Any:
+        """`messages`: every message of the caller's draws from this as well."""
+        serve = behaviour if inspect.iscoroutinefunction(behaviour) else _written(behaviour)
 
-            return write
-
-        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
-            name = await self._open(context)
+        async def call(request: Any, context: Context) -> None:
             try:
-                async with contextlib.aclosing(behaviour(request, context)) as responses:
-                    async for response in responses:
-                        yield response
+                name = self.gate.admit(context, self.method, self.roles, self.meter)
+                self.gate.enter(name)
+            except Denied as why:
+                await self.gate.deny(context, self.method, why)
+            try:
+                asked = self._metered(request, context, messages, name) if messages else request
+                await serve(asked, context)
             finally:
                 self.gate.streams.leave(name)
 
-        return answer
+        return call
 
-    def metered(self, behaviour: _Many, meter: Meter) -> _Many:
-        async def requests(source: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            name = caller(context).name or str(context.peer())
-            async for request in source:
-                await self.gate.draw(context, self.method, name, meter)
-                yield request
+    async def _metered(
+        self, source: AsyncIterator[Any], context: Context, meter: Meter, name: str
+    ) -> AsyncIterator[Any]:
+        async for request in source:
+            wait = meter.take(name)
+            if wait > 0:
+                await self.gate.deny(context, self.method, _too_many(meter, name, wait))
+            yield request
 
-        async def answer(source: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            async for response in behaviour(requests(source, context), context):
-                yield response
 
-        return answer
+def _written(behaviour: _Many) -> _One:
+    """A generator of answers as the other way to answer with a stream: it writes to its context."""
 
-    async def _open(self, context: Context) -> str:
-        name = await self.gate.admit(context, self.method, self.roles, self.meter)
-        await self.gate.enter(context, self.method, name)
-        return name
+    async def write(request: Any, context: Context) -> None:
+        async with contextlib.aclosing(behaviour(request, context)) as responses:
+            async for response in responses:
+                await context.write(response)
+
+    return write
+
+
+def _too_many(meter: Meter, name: str, wait: float) -> Denied:
+    reason = f"over {meter.rate.per_s:g} a second from {name}; try again in {wait:.2f} s"
+    return Denied(grpc.StatusCode.RESOURCE_EXHAUSTED, name, reason)
 
 
 def _certificate(context: Context) -> bytes | None:

@@ -11,7 +11,6 @@ from stopline_policy.bundle import Bundle
 from stopline_policy.inference import MASKED_SCORE, Scorer
 from stopline_policy.seam import ABSTAIN, allowed_stages
 from stopline_signals.approach import Now
-from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import EngineState
 from stopline_signals.errors import StoplineError
 from stopline_signals.guard import Verdict
@@ -76,10 +75,8 @@ class Decider:
         count = len(control.plan.detectors)
         if len(packed) != 2 * count:
             raise DecisionProblem("input", f"{count} detectors are {2 * count} bytes, found {len(packed)}")
-        readings = [
-            _FAILED if vehicles == FAILED else DetectorReading(vehicles, queued)
-            for vehicles, queued in zip(packed[::2], packed[1::2], strict=True)
-        ]
+        vehicles = packed[::2]
+        readings = zip(vehicles, packed[1::2], map(FAILED.__ne__, vehicles), strict=True)
         state = now.state
         allowed = control.guard.allowed(state)
         model.encoder(control).encode(state, readings, allowed, model.row)
@@ -121,8 +118,7 @@ class _Model:
 
     def scores(self) -> list[float]:
         """Scores of all stages for what is in the row."""
-        found: list[float] = self._scorer.run(1)[0].tolist()
-        return found
+        return self._scorer.run_first()
 
     def encoder(self, control: JunctionControl) -> Encoder:
         """The junction's encoder; BundleError when its detectors do not feed the policy."""
@@ -133,9 +129,6 @@ class _Model:
             known = Encoder(control.engine, manifest.max_groups, manifest.max_stages)
             self._encoders[plan.junction] = known
         return known
-
-
-_FAILED = DetectorReading(0, 0, False)
 
 
 def _best(scores: list[float], allowed: int) -> int:

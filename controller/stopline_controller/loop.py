@@ -33,9 +33,11 @@ GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
 WARMED = 10
 """Slots of up to so many junctions are warmed before a decision; in larger ones the first warm the others."""
-WARM_S, COLD_S = 0.0018, 0.0003
-"""Real seconds before the tick between which decisions are made for nothing: the first takes many times as
-long as the last, and none may make the tick late."""
+WARM_S = 0.0018
+"""Real seconds before the tick from which on decisions are made for nothing: the first takes many times as
+long as the last."""
+WARM_END_S = 0.0001
+"""Real seconds before the tick in which none is begun."""
 HANDBACK_S = 2.0
 """Real seconds the cabinets have to take the release at the end."""
 
@@ -43,6 +45,17 @@ Pulse = Callable[[int], None]
 """Told after every tick of a slot (its number); by it a watchdog knows that control is alive."""
 
 NO_POLICY = {Source.POLICY: "this site runs without a policy"}
+
+
+def keep_warm(work: Callable[[], object], now: Callable[[], float], due: float) -> None:
+    """Work until `due`, without beginning what would end after it; the last moment is not slept either."""
+    took, began = 0.0, now()
+    while began + max(2 * took, WARM_END_S) < due:
+        work()
+        ended = now()
+        took, began = ended - began, ended
+    while now() < due:
+        pass
 
 
 class ControlLoop:
@@ -136,11 +149,7 @@ class ControlLoop:
         near = [junction.control for junction in slot if junction.control.decides_soon]
         if near and await self._clock.sleep_until(due - WARM_S) < WARM_S / 2:
             views = [near[0].view()]
-            while self._clock.seconds() < due - COLD_S:
-                policy.warm(views)
-            # The rest of the moment is not slept: the core would go cold again.
-            while self._clock.seconds() < due:
-                pass
+            keep_warm(lambda: policy.warm(views), self._clock.seconds, due)
 
     def _count(self, late: float, took: float, junctions: int, left_out: int) -> None:
         self._statistics.ticks += junctions

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from stopline.v1 import (
     audit_pb2,
@@ -59,7 +60,6 @@ class Server:
         self._certificate = ServerCertificate(self._site.path.parent, tls) if tls else None
         self.gate = Gate(limits, secure=tls is not None)
         self._server = grpc.aio.server(
-            interceptors=[self.gate],
             maximum_concurrent_rpcs=limits.calls_at_once,
             options=[
                 ("grpc.max_receive_message_length", limits.request_kib * 1024),
@@ -72,11 +72,14 @@ class Server:
                 ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
             ],
         )
-        _add_services(self._server, controller)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        entrance = self.gate.before(self._server)
+        _add_services(entrance, controller)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, entrance)
         names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        stubs: Any = reflection_pb2_grpc  # without types
+        stubs.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME]),
+            entrance,
         )
 
     async def start(self) -> None:

@@ -61,8 +61,13 @@ class BundlePolicy:
         return chosen
 
     def warm(self, views: Sequence[JunctionView]) -> None:
-        """Score for nothing, just before a decision: with cold caches it would take several times as long."""
-        self._scores(views[: self._scorer.capacity])
+        """Decide for nothing, before a decision: with cold caches that would take several times as long."""
+        for view in views:
+            # Encode all of it: the decision to come will be about another state.
+            self._encoder(view.plan).forget()
+        part = views[: self._scorer.capacity]
+        for view, scores in zip(part, self._scores(part).tolist(), strict=True):
+            _best(view, scores)
 
     def _scores(self, views: Sequence[JunctionView]) -> Floats:
         rows = self._scorer.observations
@@ -71,19 +76,11 @@ class BundlePolicy:
         return self._scorer.run(len(views))
 
     def _choose(self, view: JunctionView, scores: list[float]) -> int:
-        best, best_score = ABSTAIN, MASKED_SCORE
-        finite = True
-        for stage in range(len(view.plan.stages)):
-            if view.allowed >> stage & 1:
-                score = scores[stage]
-                # NaN and infinity are the two values that minus themselves are not zero.
-                finite = finite and score - score == 0.0
-                if score > best_score:
-                    best, best_score = stage, score
-        if finite:
-            self._recovered(view.plan.junction)
-            return best
-        return self._abstain(view.plan.junction)
+        best = _best(view, scores)
+        if best is None:
+            return self._abstain(view.plan.junction)
+        self._recovered(view.plan.junction)
+        return best
 
     def _abstain(self, junction: str) -> int:
         self.faults += 1
@@ -108,3 +105,17 @@ class BundlePolicy:
     def _entry(self, plan: SignalPlan) -> tuple[SignalPlan, Encoder]:
         manifest = self.bundle.manifest
         return plan, Encoder(Engine(plan), manifest.max_groups, manifest.max_stages)
+
+
+def _best(view: JunctionView, scores: list[float]) -> int | None:
+    """The best-scored allowed stage, ABSTAIN when none is allowed; None when one of them is not finite."""
+    best, best_score = ABSTAIN, MASKED_SCORE
+    for stage in range(len(view.plan.stages)):
+        if view.allowed >> stage & 1:
+            score = scores[stage]
+            # NaN and infinity are the two values that minus themselves are not zero.
+            if score - score != 0.0:
+                return None
+            if score > best_score:
+                best, best_score = stage, score
+    return best

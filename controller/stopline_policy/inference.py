@@ -33,6 +33,13 @@ class Scorer:
         self._session = _session(model, where)
         self._bindings: dict[int, Any] = {}
         self._check(size, stages, where)
+        self._first = self._bindings[1]
+        self._first_scores = self._scores[0].data
+
+    def run_first(self) -> list[float]:
+        """Scores of the first observation alone, without an array in between."""
+        self._session.run_with_iobinding(self._first)
+        return cast("list[float]", self._first_scores.tolist())
 
     def run(self, rows: int) -> Floats:
         """Scores [rows, stages] of the first ``rows`` observations."""

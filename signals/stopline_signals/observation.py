@@ -8,14 +8,13 @@ zero. Everything comes from detectors and from the junction's own lamps; nothing
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import Engine, EngineState
 from stopline_signals.errors import PlanError
 from stopline_signals.plan import Detector, DetectorKind, GroupKind, SignalGroup, SignalPlan
@@ -109,6 +108,9 @@ class Encoder:
         self._groups = tuple((group.max_red, group.minimum) for group in plan.groups)
         self._blank = [figure for group in plan.groups for figure in (*BLANK_ROW, *_static_row(group))]
         self._members = tuple(stage.groups for stage in plan.stages)
+        self._state: EngineState | None = None
+        self._lamps = self._static.copy()
+        """The vector of `_state` without readings and mask: many may ask between two ticks."""
         count = range(len(plan.stages))
         self._typical = tuple(  # all red is one past the plan's own
             tuple(engine.typical_transition(stage, to) / 100.0 for to in count)
@@ -118,26 +120,27 @@ class Encoder:
     def encode(
         self,
         state: EngineState,
-        readings: Sequence[DetectorReading],
+        readings: Iterable[tuple[int, int, bool]],
         allowed: int,
         out: Vector | None = None,
     ) -> Vector:
-        """Encode the junction as it is; `readings` follow plan.detectors, `allowed` is a mask of stages.
+        """Encode the junction as it is; `allowed` is a mask of stages.
 
-        Returns float32 [layout.size], written into `out` when given.
+        `readings` are DetectorReadings, or tuples like them, in the order of plan.detectors. Returns float32
+        [layout.size], written into `out` when given.
         """
         vector = np.empty(self.layout.size, np.float32) if out is None else out
-        vector[:] = self._static
-        rows = self._blank.copy()
-        self._put_demand(rows, readings)
-        waited = self._put_lamps(rows, state)
-        vector[: len(rows)] = array("f", rows)
-        stages = self._stages(state, waited)
-        start = self.layout.stages.start
-        vector[start : start + len(stages)] = array("f", stages)
+        if state is not self._state:
+            self._take_lamps(state)
+        vector[:] = self._lamps
+        self._put_demand(cast("memoryview[float]", vector.data), readings)
         start = self.layout.mask.start
         vector[start : start + len(self._members)] = [allowed >> s & 1 for s in range(len(self._members))]
         return vector
+
+    def forget(self) -> None:
+        """Encode the next state anew even if it is the last one again."""
+        self._state = None
 
     def static_vector(self) -> Vector:
         """The vector as far as it never changes, all the rest 0."""
@@ -145,16 +148,26 @@ class Encoder:
         vector[: len(self._blank)] = self._blank
         return vector
 
-    def _put_demand(self, rows: list[float], readings: Sequence[DetectorReading]) -> None:
+    def _take_lamps(self, state: EngineState) -> None:
+        """Write what follows from the state alone."""
+        rows = self._blank.copy()
+        waited = self._put_lamps(rows, state)
+        self._lamps[: len(rows)] = array("f", rows)
+        stages = self._stages(state, waited)
+        start = self.layout.stages.start
+        self._lamps[start : start + len(stages)] = array("f", stages)
+        self._state = state
+
+    def _put_demand(self, row: memoryview[float], readings: Iterable[tuple[int, int, bool]]) -> None:
         for zone, (vehicles, queued, healthy) in zip(self._zones, readings, strict=True):
             if zone is not None and healthy:
                 per_lane, total, full, both = zone
                 share = vehicles / full
-                rows[per_lane] = share if share < 2.0 else 2.0
+                row[per_lane] = share if share < 2.0 else 2.0
                 share = queued / full
-                rows[per_lane + 1] = share if share < 2.0 else 2.0
+                row[per_lane + 1] = share if share < 2.0 else 2.0
                 share = vehicles / both
-                rows[total] = share if share < 3.0 else 3.0
+                row[total] = share if share < 3.0 else 3.0
 
     def _put_lamps(self, rows: list[float], state: EngineState) -> list[float]:
         """Write columns called to minimum_left; returns how long each group has waited."""

@@ -71,6 +71,19 @@ def test_encoding_into_a_given_array_leaves_nothing_behind() -> None:
     assert np.array_equal(encoder.encode(state, readings, 7, used), fresh)
 
 
+def test_an_encoder_asked_again_gives_what_a_new_one_gives() -> None:
+    engine = Engine(four_groups())
+    encoder, dice = Encoder(engine, 6, 4), random.Random(4)
+    states = [engine.advance(engine.start(0), s % 3, 0b101, 150 + 40 * s).state for s in range(4)]
+    for _ in range(60):
+        state, allowed = dice.choice(states), dice.randrange(8)
+        readings = [
+            DetectorReading(dice.randrange(40), dice.randrange(20), dice.random() < 0.8) for _ in range(4)
+        ]
+        fresh = Encoder(engine, 6, 4).encode(state, readings, allowed)
+        assert encoder.encode(state, readings, allowed).tobytes() == fresh.tobytes()
+
+
 def test_a_junction_too_large_is_refused_by_name() -> None:
     with pytest.raises(PlanError, match="4 groups and 3 stages"):
         Encoder(Engine(four_groups()), 3, 8)
