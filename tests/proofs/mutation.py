@@ -1,10 +1,10 @@
 """Mutation score of the rule book's core: `python -m tests.proofs.mutation`.
 
-mutmut changes engine, transitions and guard in one place at a time; a mutant nobody notices is a test that is
-missing. All mutants are made at once, laid out in `runs/mutation` beside the tests,
-and tried in one process (`_quick_look`), which stops at the first test that fails: minutes instead of hours.
-Only directed tests of the core and its recorded runs take part: what it takes random examples, a search or a
-day of simulated time to find is not counted.
+mutmut changes engine, transitions and guard in one place at a time; a mutant nobody notices is a test that
+is missing. All mutants are made at once, laid out in `runs/mutation` beside the tests, and tried in one
+process (`_quick_look`), which stops at the first test that fails: minutes instead of hours. Only directed
+tests of the core and its recorded runs take part: what it takes random examples, a search or a day of
+simulated time to find is not counted.
 
 A mutant that changes nothing anybody could see is listed in `equivalent_mutants.toml`, each with its reason,
 and left out of the score; an entry that a test kills, or that no mutant matches, is an error.
