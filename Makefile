@@ -34,6 +34,9 @@ bench: $(VENV)/.installed-dev $(VENV)/.system-packages
 bench-policies: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks._policies $(ARGS)
 
+bench-emergency: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks._emergency $(ARGS)
+
 prove: $(VENV)/.installed-dev $(VENV)/.system-packages
 	$(BIN)/python -m tests.proofs $(ARGS)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from stopline_agents.emergency_watch import USUAL_CYCLE_S, Crossing, Watch
 from stopline_envs.emergency import EmergencyFigures, EmergencyRun, Sighting
 from stopline_envs.metrics import TripMetrics
 from stopline_envs.network import NetworkRun
@@ -54,9 +55,12 @@ class ArmOutcome:
     trips: tuple[EmergencyFigures, ...]
     metrics: TripMetrics
     lost: npt.NDArray[np.float32]
-    """Time lost per second (veh) on the approaches [seconds, junctions], for side effects."""
-    crossings: tuple[tuple[int, int], ...]
-    """(second since the begin, junction) of every signal an emergency vehicle crossed."""
+    """Time lost per second (veh) by others on the approaches [seconds, junctions], for side effects."""
+    standing: dict[str, npt.NDArray[np.int32]]
+    """Per movement the vehicles that stand before it, second by second, as its detectors see them."""
+    crossings: tuple[Crossing, ...]
+    cycles_s: tuple[float, ...]
+    """Per junction the cycle of its fixed program."""
     violations: int
 
 
@@ -66,7 +70,6 @@ class _Vehicle:
     name: str
     sequence: int = 0
     last: Sighting | None = None
-    crossed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
 
 def run_arm(
@@ -89,10 +92,10 @@ def run_arm(
     requests = PriorityRequests({plan.junction: plan for plan in run.plans}, settings)
     policy.reset(run.plans)
     interval = max(1, round(policy.decision_interval))
-    lost: list[list[float]] = []
     stages: list[int] = []
     try:
         run.reset(seed)
+        watch = Watch(run)
         desk = _Desk(run, requests, arm)
         while not run.done:
             if (run.now - scenario.begin) % interval == 0:
@@ -100,18 +103,20 @@ def run_arm(
             for vehicle in vehicles:
                 desk.report(vehicle)
             run.advance(desk.with_priority(stages), 1)
-            lost.append([seen.approach for seen in run.traffic])
+            second = run.now - scenario.begin
+            watch.note(second)
+            for vehicle in vehicles:
+                watch.vehicle(vehicle.name, vehicle.last, second)
         metrics = run.metrics()
     finally:
         run.close()
-    place = {name: number for number, name in enumerate(run.names)}
     return ArmOutcome(
         trips=tuple(v.run.figures() for v in vehicles if v.run.sightings),
         metrics=metrics,
-        lost=np.asarray(lost, np.float32),
-        crossings=tuple(
-            (at - scenario.begin, place[tls]) for v in vehicles for at, tls in v.crossed if tls in place
-        ),
+        lost=watch.lost(),
+        standing=watch.standing(),
+        crossings=watch.crossings(),
+        cycles_s=tuple(p.program.cycle / 10 if p.program else USUAL_CYCLE_S for p in run.plans),
         violations=run.violations,
     )
 
@@ -132,9 +137,6 @@ class _Desk:
         """Look at a vehicle and tell the controller's code about it, as its dispatcher would."""
         now, was = self._run.now, vehicle.last
         seen = vehicle.last = vehicle.run.look(now)
-        still = {signal.tls for signal in seen.ahead} if seen else set[str]()
-        if was is not None:
-            vehicle.crossed += [(now, signal.tls) for signal in was.ahead if signal.tls not in still]
         if self._arm is Arm.NONE or (seen is None and was is None):
             return
         vehicle.sequence += 1

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from stopline_agents.controllers import make_controller
-from stopline_agents.emergency import Arm, ArmOutcome, Trip, run_arm
-from stopline_agents.statistics import estimate
+from stopline_agents.emergency import Arm, Trip, run_arm
+from stopline_agents.emergency_figures import ArmFigures, compared
+from stopline_agents.statistics import estimate, ratio
 from stopline_envs.emergency_ways import emergency_ways, free_travel_time
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import PolicyError
 
-BEFORE_S, AFTER_S = 60, 300
-"""Around each crossing, the time in which side effects are counted."""
-FIRST_S, LAST_S = 300, 240
+FIRST_S, LAST_S = 300, 540
 """No vehicle is sent in the first of these seconds of a run, nor in the last."""
-NEAR_FREE = 1.15
-SAVED = 0.7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmFigures:
-    """One run of one arm, compared with the same traffic without priority.
-
-    `reached` is the share of vehicles within `NEAR_FREE` of the free travel time or with `SAVED` of their
-    time loss gone; `side` and `network` are the others' time lost at the crossed junctions around the
-    crossings, and the mean delay of all traffic, both as a share more than without priority.
-    """
-
-    vehicles: int
-    reached: float
-    travel_ratio: float
-    time_loss_s: float
-    without_stop: float
-    side: float
-    network: float
-    violations: int
+FEWEST = 5
+"""Crossings a movement must have to be named the worst."""
+Runs = Sequence[Mapping[Arm, ArmFigures]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +37,12 @@ class EmergencyTable:
 
     def to_table(self) -> dict[str, Any]:
         """The content of ``emergency.json``: means with 95 % intervals over runs."""
-        rows: dict[str, Any] = {}
-        for arm, runs in self.arms.items():
-            names = ("reached", "travel_ratio", "time_loss_s", "without_stop", "side", "network")
-            rows[str(arm)] = {
-                **{name: estimate([getattr(run, name) for run in runs]).to_table() for name in names},
-                "vehicles": sum(run.vehicles for run in runs),
-                "violations": sum(run.violations for run in runs),
-            }
-        window = [self.scenario.begin, self.scenario.end]
         return {
             "scenario": self.scenario.name,
-            "window_s": window,
+            "window_s": [self.scenario.begin, self.scenario.end],
             "controller": self.controller,
             "seeds": list(self.seeds),
-            "arms": rows,
+            "arms": {str(arm): summary(runs) for arm, runs in self.arms.items()},
         }
 
 
@@ -87,12 +59,8 @@ def evaluate_emergency(
 
     Raises PolicyError when the scenario is too short for one vehicle.
     """
-    if not list(_departures(scenario, every_s)):
-        raise PolicyError(
-            f"scenario {scenario.name}: {scenario.duration} s hold no emergency vehicle; it needs more than "
-            f"{FIRST_S + LAST_S} s"
-        )
     make_controller(controller)
+    _departures(scenario, every_s)
     found: dict[int, dict[Arm, ArmFigures]] = {}
     for seed, figures in _run_all([(scenario, controller, seed, every_s) for seed in seeds], jobs):
         found[seed] = figures
@@ -101,60 +69,85 @@ def evaluate_emergency(
     return EmergencyTable(scenario=scenario, controller=controller, seeds=tuple(seeds), arms=arms)
 
 
+def compare_arms(
+    scenario: Scenario,
+    controller: str,
+    seed: int,
+    every_s: int = 300,
+    free: dict[tuple[str, ...], float] | None = None,
+) -> dict[Arm, ArmFigures]:
+    """All arms on one seed; `free` keeps the free travel times of ways over several seeds."""
+    free = {} if free is None else free
+    departures = _departures(scenario, every_s)
+    ways = emergency_ways(scenario, len(departures), seed)
+    trips = [Trip(departs, way) for departs, way in zip(departures, ways, strict=True)]
+    free |= {way: free_travel_time(scenario, way) for way in set(ways) - set(free)}
+    outcomes = {arm: run_arm(scenario, make_controller(controller), seed, arm, trips) for arm in Arm}
+    times = [free[trip.edges] for trip in trips]
+    return {arm: compared(outcome, outcomes[Arm.NONE], times) for arm, outcome in outcomes.items()}
+
+
+def summary(runs: Sequence[ArmFigures]) -> dict[str, Any]:
+    """Means with 95 % intervals over runs of one arm; others' delays as shares of those without priority."""
+    means = (
+        "near_free",
+        "reached",
+        "travel_ratio",
+        "loss_s",
+        "green_lead_s",
+        "served_cycles",
+        "usual_cycles",
+    )
+    added = [(run.side_s - run.base_side_s) / max(run.crossings, 1) for run in runs]
+    return {
+        **{name: estimate([getattr(run, name) for run in runs]).to_table() for name in (*means, "recovered")},
+        "loss_saved": ratio(
+            [run.base_loss_s - run.loss_s for run in runs], [run.base_loss_s for run in runs]
+        ).to_table(),
+        "without_stop": ratio([run.without_stop for run in runs], [run.signals for run in runs]).to_table(),
+        "side": ratio([r.side_s - r.base_side_s for r in runs], [r.base_side_s for r in runs]).to_table(),
+        "added_per_crossing_s": estimate(added).to_table(),
+        "worst_movement": _worst_movement(runs),
+        "network": ratio(
+            [run.others_delay_s - run.base_others_delay_s for run in runs],
+            [run.base_others_delay_s for run in runs],
+        ).to_table(),
+        "vehicles": sum(run.vehicles for run in runs),
+        "crossings": sum(run.crossings for run in runs),
+        "violations": sum(run.violations for run in runs),
+    }
+
+
+def _worst_movement(runs: Sequence[ArmFigures]) -> dict[str, Any]:
+    """The movement with the most added standing time per crossing, over all runs."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        for name, added in run.movements.items():
+            found[name].append(added)
+    known = {name: values for name, values in found.items() if len(values) >= min(FEWEST, len(runs))}
+    if not known:
+        return {"movement": "", "added_s": 0.0}
+    worst = max(known, key=lambda name: float(np.mean(known[name])))
+    return {"movement": worst, "added_s": estimate(known[worst]).to_table()}
+
+
 def _run_all(
     tasks: Sequence[tuple[Scenario, str, int, int]], jobs: int
 ) -> Iterator[tuple[int, dict[Arm, ArmFigures]]]:
     if jobs <= 1:
-        yield from (_run(*task) for task in tasks)
+        free: dict[tuple[str, ...], float] = {}
+        yield from ((task[2], compare_arms(*task, free)) for task in tasks)
         return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from (future.result() for future in as_completed([pool.submit(_run, *t) for t in tasks]))
-
-
-def _run(scenario: Scenario, controller: str, seed: int, every_s: int) -> tuple[int, dict[Arm, ArmFigures]]:
-    departures = list(_departures(scenario, every_s))
-    ways = emergency_ways(scenario, len(departures), seed)
-    trips = [Trip(departs, way) for departs, way in zip(departures, ways, strict=True)]
-    free = {way: free_travel_time(scenario, way) for way in set(ways)}
-    outcomes = {arm: run_arm(scenario, make_controller(controller), seed, arm, trips) for arm in Arm}
-    times = [free[trip.edges] for trip in trips]
-    base = outcomes[Arm.NONE]
-    return seed, {arm: compared(outcome, base, times) for arm, outcome in outcomes.items()}
+        futures = {pool.submit(compare_arms, *task): task[2] for task in tasks}
+        yield from ((futures[future], future.result()) for future in as_completed(futures))
 
 
 def _departures(scenario: Scenario, every_s: int) -> range:
-    return range(scenario.begin + FIRST_S, scenario.end - LAST_S, every_s)
-
-
-def compared(outcome: ArmOutcome, base: ArmOutcome, free_s: Sequence[float]) -> ArmFigures:
-    """Figures of one run against the same traffic without priority.
-
-    A vehicle that never got in, or had not arrived by the end, counts as not reached.
-    """
-    pairs = list(zip(outcome.trips, base.trips, free_s, strict=False))
-    ratios = [trip.travel_time_s / free for trip, _, free in pairs]
-    reached = [
-        trip.arrived and (ratio <= NEAR_FREE or trip.time_loss_s <= (1 - SAVED) * without.time_loss_s)
-        for (trip, without, _), ratio in zip(pairs, ratios, strict=True)
-    ]
-    signals = sum(trip.signals for trip in outcome.trips)
-    passed = sum(trip.crossed_without_stop for trip in outcome.trips)
-    window = _around(outcome)
-    return ArmFigures(
-        vehicles=len(pairs),
-        reached=sum(reached) / max(len(free_s), 1),
-        travel_ratio=float(np.mean(ratios)) if ratios else 0.0,
-        time_loss_s=float(np.mean([trip.time_loss_s for trip, _, _ in pairs])) if pairs else 0.0,
-        without_stop=passed / signals if signals else 0.0,
-        side=float(outcome.lost[window].sum() / max(float(base.lost[window].sum()), 1.0) - 1),
-        network=outcome.metrics.delay_s / max(base.metrics.delay_s, 0.1) - 1,
-        violations=outcome.violations,
-    )
-
-
-def _around(outcome: ArmOutcome) -> npt.NDArray[np.bool_]:
-    """Which (second, junction) lie around a crossing."""
-    window = np.zeros(outcome.lost.shape, np.bool_)
-    for second, junction in outcome.crossings:
-        window[max(0, second - BEFORE_S) : second + AFTER_S, junction] = True
-    return window
+    found = range(scenario.begin + FIRST_S, scenario.end - LAST_S, every_s)
+    if not found:
+        raise PolicyError(
+            f"scenario {scenario.name}: {scenario.duration} s hold no emergency vehicle; it needs more than "
+            f"{FIRST_S + LAST_S} s"
+        )
+    return found

@@ -39,6 +39,19 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(found.mean()), float(low), float(high), tuple(float(value) for value in found))
 
 
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+    """Sum of parts over sum of wholes, with its bootstrap interval; 0 where the wholes come to nothing."""
+    if len(parts) != len(wholes) or not parts:
+        raise ValueError(f"a ratio needs paired values, found {len(parts)} and {len(wholes)}")
+    above, below = np.asarray(parts, float), np.asarray(wholes, float)
+    draws = np.random.default_rng(_SEED).integers(0, above.size, (RESAMPLES, above.size))
+    sums = above[draws].sum(1), below[draws].sum(1)
+    low, high = np.percentile(np.divide(*sums, out=np.zeros(RESAMPLES), where=sums[1] != 0), (2.5, 97.5))
+    mean = float(above.sum() / below.sum()) if below.sum() else 0.0
+    per_seed = np.divide(above, below, out=np.zeros(above.size), where=below != 0)
+    return Estimate(mean, float(low), float(high), tuple(float(value) for value in per_seed))
+
+
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
     """Mean of ``first - second`` over paired seeds, with its interval."""
     if len(first) != len(second):

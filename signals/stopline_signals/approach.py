@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import NOT_WAITING, Engine, EngineState
-from stopline_signals.plan import Aspect, DetectorKind, SignalPlan
+from stopline_signals.plan import Aspect, DetectorKind, GroupKind, SignalPlan
 
 START_UP_S = 2.0
 """Lost time before a standing queue moves, seconds."""
@@ -74,6 +74,28 @@ def serving_stage(now: Now, group: int, wanted: int | None = None) -> int:
         if preferred is not None and preferred in candidates:
             return preferred
     return min(candidates, key=lambda stage: (now.engine.worst_transition(present, stage), stage))
+
+
+def relieving_stage(now: Now, group: int) -> int | None:
+    """The stage that lets the longest queue beside the group go, on its approach and red now; None if none.
+
+    Vehicles that wait for another movement may stand in the way of one that has its green.
+    """
+    plan, aspects = now.engine.plan, now.state.aspects
+    beside = [
+        other
+        for other, found in enumerate(plan.groups)
+        if other != group
+        and found.approach == plan.groups[group].approach
+        and found.kind is not GroupKind.PEDESTRIAN
+        and aspects[other] != Aspect.GREEN
+        and plan.stages_serving(other)
+    ]
+    longest = max(beside, key=lambda other: queue_s(plan, now.readings, other), default=None)
+    if longest is None or not queue_s(plan, now.readings, longest):
+        return None
+    stage = serving_stage(now, longest)
+    return stage if plan.stages[stage].aspect(longest) > aspects[longest] else None
 
 
 def queue_s(plan: SignalPlan, readings: Sequence[DetectorReading], group: int) -> float:

@@ -10,12 +10,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from stopline_signals.approach import Now, closing, need
+from stopline_signals.approach import Now, closing, need, relieving_stage
 from stopline_signals.engine import KEEP, shown_green
 from stopline_signals.plan import GroupKind, SignalPlan
 
 SLOWEST_MPS = 8.0
 """A vehicle that stands in a queue is expected to drive at least this fast once the queue moves."""
+
+
+STANDING_MPS = 1.0
+STUCK_S = 6.0
+"""A vehicle that stands so long before its green, short of the stop line, is held by those beside it."""
+SHORT_M = 15.0
+RELIEF_S = 15.0
+"""How long those beside it are let go at most before its own green comes back."""
+
+
+DESIRED_SHARE = 0.5
+"""Weight of the speed a vehicle would like to drive, against its present one, in what is expected of it."""
+SMOOTH_S = 10.0
+"""Time over which its present speed is smoothed, seconds."""
 
 
 class VehicleClass(StrEnum):
@@ -93,6 +107,12 @@ class _Request:
     state: State = State.WAITING
     start_in: float = 0.0
     reason: str = ""
+    standing: bool = False
+    """Whether it stands, short of the stop line of its next junction."""
+    stuck_since: float | None = None
+    """Since when it stands although it has its green; then, since when those beside it have theirs."""
+    relief: int = KEEP
+    """The stage of those beside it, while it is asked for instead."""
 
     def rank(self) -> tuple[int, float, float, str]:
         """Emergency before transit, then who was activated first, then who arrives first, then the name."""
@@ -139,6 +159,7 @@ class PriorityRequests:
         self._settings = settings or PrioritySettings()
         self._requests: dict[str, dict[str, _Request]] = {junction: {} for junction in plans}
         self._heard: dict[str, tuple[int, float]] = {}
+        self._speeds: dict[str, tuple[float, float]] = {}
 
     def report(self, report: VehicleReport, now: float) -> list[Progress]:
         """Take a report in; returns the status at each of our junctions that it names or no longer names."""
@@ -155,10 +176,11 @@ class PriorityRequests:
             for junction, requests in self._requests.items()
             if junction not in named and requests.pop(report.vehicle, None) is not None
         ]
+        speed = self._expected_speed(report, now)
         refused = [
             Progress(ahead.junction, State.REJECTED, reason=problem)
             for ahead in named.values()
-            if ahead.junction in self._plans and (problem := self._update(report, ahead, now))
+            if ahead.junction in self._plans and (problem := self._update(report, ahead, now, speed))
         ]
         return [*self._standing(report.vehicle, now), *gone, *refused]
 
@@ -170,6 +192,7 @@ class PriorityRequests:
             for vehicle, heard in self._heard.items()
             if vehicle in asking or now - heard[1] <= self._settings.report_timeout
         }
+        self._speeds = {vehicle: known for vehicle, known in self._speeds.items() if vehicle in self._heard}
 
     def waiting(self, junction: str) -> bool:
         """Whether any vehicle has a request at the junction."""
@@ -188,7 +211,12 @@ class PriorityRequests:
         for request in sorted(requests.values(), key=_Request.rank):
             self._assess(request, here, now, leaders)
         found = [
-            Wish(urgency, r.stage, r.vehicle, f"{r.kind} {r.vehicle} {r.reason}")
+            Wish(
+                urgency,
+                r.stage if r.relief == KEEP else r.relief,
+                r.vehicle,
+                f"{r.kind} {r.vehicle} {r.reason}",
+            )
             for urgency, r in leaders.items()
         ]
         if Urgency.EMERGENCY not in leaders and (keeper := self._keeper(requests, here, now, below)):
@@ -230,19 +258,28 @@ class PriorityRequests:
                 return request
         return None
 
-    def _update(self, report: VehicleReport, ahead: Ahead, now: float) -> str | None:
+    def _expected_speed(self, report: VehicleReport, now: float) -> float:
+        """What the vehicle will drive from here on: between its smoothed speed and the one it would like."""
+        smooth, at = self._speeds.get(report.vehicle, (report.speed_mps, now))
+        share = min((now - at) / SMOOTH_S, 1.0)
+        smooth += share * (report.speed_mps - smooth)
+        self._speeds[report.vehicle] = (smooth, now)
+        return max(smooth + DESIRED_SHARE * max(report.desired_mps - smooth, 0.0), SLOWEST_MPS)
+
+    def _update(self, report: VehicleReport, ahead: Ahead, now: float, speed: float) -> str | None:
         group = _group_of(self._plans[ahead.junction], ahead)
         if group is None:
             wanted = f"group {ahead.group!r}" if ahead.group else f"approach {ahead.approach!r}"
             return f"junction {ahead.junction} has no vehicle {wanted}"
-        arrives = now + (
-            ahead.eta_s or ahead.distance_m / max(report.speed_mps, report.desired_mps, SLOWEST_MPS)
-        )
+        arrives = now + (ahead.eta_s or ahead.distance_m / speed)
         request = self._requests[ahead.junction].get(report.vehicle)
         if request is None or request.group != group:
             request = _Request(report.vehicle, report.kind, group, arrives)
             self._requests[ahead.junction][report.vehicle] = request
         request.arrives = arrives
+        request.standing = (
+            report.speed_mps < STANDING_MPS and ahead == report.ahead[0] and ahead.distance_m > SHORT_M
+        )
         return None
 
     def _assess(self, request: _Request, now: Now, clock: float, leaders: dict[Urgency, _Request]) -> None:
@@ -272,6 +309,8 @@ class PriorityRequests:
             return
         request.stage = found.stage
         request.state, request.reason = _state_on_the_way(request, now)
+        if leader is None:
+            _relieve(request, now, clock)
         leaders.setdefault(urgency, request)
 
     def _standing(self, vehicle: str, now: float) -> list[Progress]:
@@ -280,6 +319,29 @@ class PriorityRequests:
             for junction, requests in self._requests.items()
             if (r := requests.get(vehicle))
         ]
+
+
+def _relieve(request: _Request, now: Now, clock: float) -> None:
+    """Let those go who keep a vehicle from its green: a turn's queue that reaches into its lane."""
+    settled = now.state.now >= now.state.settled_at
+    if request.relief != KEEP:
+        begun = now.state.stage == request.relief and settled
+        if not begun and now.state.stage == request.stage and not request.standing:
+            request.relief, request.stuck_since = KEEP, None
+        elif begun and request.stuck_since is None:
+            request.stuck_since = clock
+        elif begun and request.stuck_since is not None and clock - request.stuck_since >= RELIEF_S:
+            request.relief, request.stuck_since = KEEP, None
+    elif not request.standing or request.state is not State.GREEN:
+        request.stuck_since = None
+    elif request.stuck_since is None:
+        request.stuck_since = clock
+    elif (
+        clock - request.stuck_since >= STUCK_S and (stage := relieving_stage(now, request.group)) is not None
+    ):
+        request.relief, request.stuck_since = stage, None
+    if request.relief != KEEP:
+        request.state, request.reason = State.GRANTED, "lets those beside it go first"
 
 
 def _state_on_the_way(request: _Request, now: Now) -> tuple[State, str]:
