@@ -11,7 +11,7 @@ PINS := tests/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-policies prove clean
+.PHONY: help demo test check format bench bench-policies bench-emergency prove clean
 
 help:
 	@sed -n '2,5s/^# *//p' Makefile

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stopline_signals.approach import Now, closing, need, relieving_stage
 from stopline_signals.engine import KEEP, shown_green
 from stopline_signals.plan import GroupKind, SignalPlan
+from stopline_signals.plausible import Told, implausible, told
 
 SLOWEST_MPS = 8.0
 """A vehicle that stands in a queue is expected to drive at least this fast once the queue moves."""
@@ -39,6 +40,10 @@ class VehicleClass(StrEnum):
     AMBULANCE = "ambulance"
     POLICE = "police"
     TRANSIT = "transit"
+
+
+CLASSES = tuple(VehicleClass)
+"""Who goes first of those that ask at the same moment."""
 
 
 class Urgency(StrEnum):
@@ -114,12 +119,13 @@ class _Request:
     relief: int = KEEP
     """The stage of those beside it, while it is asked for instead."""
 
-    def rank(self) -> tuple[int, float, float, str]:
-        """Emergency before transit, then who was activated first, then who arrives first, then the name."""
+    def rank(self) -> tuple[int, float, int, float, str]:
+        """Emergency before transit, who was activated first, then by class, arrival and name."""
         transit = self.kind is VehicleClass.TRANSIT
         return (
             int(transit),
             float("inf") if self.activated is None else self.activated,
+            CLASSES.index(self.kind),
             self.arrives,
             self.vehicle,
         )
@@ -159,6 +165,7 @@ class PriorityRequests:
         self._settings = settings or PrioritySettings()
         self._requests: dict[str, dict[str, _Request]] = {junction: {} for junction in plans}
         self._heard: dict[str, tuple[int, float]] = {}
+        self._told: dict[str, Told] = {}
         self._speeds: dict[str, tuple[float, float]] = {}
 
     def report(self, report: VehicleReport, now: float) -> list[Progress]:
@@ -167,6 +174,12 @@ class PriorityRequests:
         # After a silence that ended all its requests a vehicle may count from the start again.
         if report.sequence <= last and now - at <= self._settings.report_timeout:
             return self._standing(report.vehicle, now)
+        known = self._told.get(report.vehicle) if now - at <= self._settings.report_timeout else None
+        if lie := implausible(report, known, now):
+            # Nothing of it counts: what stands falls silent unless a report that can be true follows.
+            ours = sorted({ahead.junction for ahead in report.ahead if ahead.junction in self._plans})
+            return [Progress(junction, State.REJECTED, reason=lie) for junction in ours]
+        self._told[report.vehicle] = told(report, now)
         self._heard[report.vehicle] = (report.sequence, now)
         if len(self._heard) > KEPT_VEHICLES:
             self._forget_silent(now)
@@ -192,6 +205,7 @@ class PriorityRequests:
             for vehicle, heard in self._heard.items()
             if vehicle in asking or now - heard[1] <= self._settings.report_timeout
         }
+        self._told = {vehicle: known for vehicle, known in self._told.items() if vehicle in self._heard}
         self._speeds = {vehicle: known for vehicle, known in self._speeds.items() if vehicle in self._heard}
 
     def waiting(self, junction: str) -> bool:
