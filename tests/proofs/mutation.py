@@ -47,6 +47,7 @@ TESTS = (
     "test_guard_details.py",
     "test_flash.py",
     "test_preemption.py",
+    "test_preemption_details.py",
 )
 HELPERS = (
     "plans_for_tests.py",

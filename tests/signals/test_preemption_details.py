@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ ENTRY, TRACK, DWELL = PreemptStatus.ENTRY_STARTED, PreemptStatus.TRACK_SERVICE, 
 EXIT, IGNORED = PreemptStatus.EXIT_STARTED, PreemptStatus.MAX_PRESENCE
 
 
-def fire(**more: int) -> SignalPlan:
+def fire(**more: Any) -> SignalPlan:
     return replace(four_groups(), preempts=(Preempt(name="fire", dwell=1, **more),))
 
 
