@@ -25,7 +25,7 @@ async def _many(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[b
 
 async def test_a_method_without_a_row_lets_nobody_through() -> None:
     server = grpc.aio.server()
-    handlers = {
+    handlers: dict[str, Any] = {
         "One": grpc.unary_unary_rpc_method_handler(_one),
         "Many": grpc.stream_stream_rpc_method_handler(_many),
     }
@@ -37,7 +37,8 @@ async def test_a_method_without_a_row_lets_nobody_through() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+            channel: Any = opened  # generic in its stubs
             assert await _code(channel.unary_unary(UNLISTED + "One")(b"x")) == "PERMISSION_DENIED"
             stream = channel.stream_stream(UNLISTED + "Many")(iter([b"x"]))
             assert await _code(stream.read()) == "PERMISSION_DENIED"
