@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from stopline_envs.network import plans_of
+from stopline_envs.scenario import load_scenario
 from stopline_hil.campaigns import CampaignError, parse_campaign, read_campaign, report_of, shipped
 from stopline_hil.campaigns.latency import DECISION_WIRE, DETECTOR_WIRE, EDGE_PLAN, WIRE_LAMP, hops
 from stopline_hil.campaigns.record import Moment, Record
@@ -51,6 +53,9 @@ def test_shipped_campaigns_are_named_when_one_is_not_there() -> None:
         ('[[case]]\nfault = "replay"\nprotocols = ["ntcip"]', 5, "cannot happen at ntcip"),
         ('[[case]]\nfault = "loss"\n\n[[case]]\nfault = "loss"', 6, "give it a name of its own"),
         ("[[case]]\nlasts_s = 3", 3, "is missing"),
+        ('street = "arterail"\n[[case]]\nfault = "loss"', 3, "arterial"),
+        ('street = "arterial"\nwindow = "noon"\n[[case]]\nfault = "loss"', 4, "noon"),
+        ('window = "demo"\n[[case]]\nfault = "loss"', 3, "only a scenario has one"),
     ],
 )
 def test_mistakes_are_told_with_their_line(text: str, line: int, words: str) -> None:
@@ -76,6 +81,31 @@ def test_what_hits_the_controller_runs_alone() -> None:
         ["loss (modbus)", "loss (ntcip)", "busy (modbus)", "busy (ntcip)"],
         ["controller killed (modbus)", "controller killed (ntcip)"],
     ]
+
+
+def test_a_street_has_a_junction_for_each_case_and_bystander() -> None:
+    street = '[campaign]\nname = "mine"\nstreet = "arterial"\n'
+    cases = "".join(f'[[case]]\nfault = "{name}"\n' for name in ("loss", "delay", "busy", "reorder"))
+    sizes = [len(batch) for batch in batches(parse_campaign(street + cases, ""))]
+    assert sum(sizes) == 8 and max(sizes) + 2 <= len(plans_of(load_scenario("arterial")).plans)
+
+
+@pytest.mark.timeout(150)
+async def test_sumo_is_the_street_of_a_campaign(tmp_path: Path) -> None:
+    """Cabinets of both protocols at its signals: a fault at two of them, traffic at all of them."""
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
+    head = '[campaign]\nname = "mine"\nrate = 3\nstreet = "arterial"\nwindow = "demo"\n'
+    campaign = parse_campaign(head + '[[case]]\nfault = "detectors stuck"\nlasts_s = 8\nrecovers_s = 90', "")
+    for attempt in range(TRIES):
+        result = await run_campaign(campaign, tmp_path / str(attempt), lambda _: None)
+        assert sum(case.violations for case in result.cases) == 0
+        if result.passed:
+            break
+    assert result.passed, [case for case in result.cases if not case.passed]
+    assert [case.protocol for case in result.cases] == ["modbus", "ntcip"] * 2
+    vehicles = re.search(r"arterial in SUMO: up to (\d+) vehicles", to_table(result)["street"])
+    assert vehicles is not None and int(vehicles[1]) > 3
+    assert "arterial in SUMO" in write_reports(report_of(result), tmp_path)[0].read_text()
 
 
 def test_a_command_that_outlives_its_time_is_stuck_once() -> None:

@@ -17,6 +17,7 @@ from stopline_signals.errors import StoplineError
 from stopline_signals.toml_lines import LineMap
 
 Protocol = Literal["modbus", "ntcip"]
+SYNTHETIC = "synthetic"
 
 
 class CampaignError(StoplineError):
@@ -42,6 +43,10 @@ class CampaignTable(_Table):
     """For traffic and chance."""
     settle_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     """Undisturbed cabinet seconds under the controller before a fault."""
+    street: str = SYNTHETIC
+    """Where traffic comes from: "synthetic", or a scenario with SUMO, whose signals lend their junctions."""
+    window: str = ""
+    """A named part of that scenario."""
     bundle: str = "shipped"
     """The controller's policy: "shipped", "none", or a path relative to the campaign."""
 
@@ -175,6 +180,7 @@ def _of_schema(error: ValidationError) -> Iterator[Mistake]:
 
 def _of_meaning(tables: _Tables) -> Iterator[Mistake]:
     names: set[tuple[str, str]] = set()
+    yield from _of_street(tables.campaign)
     if not tables.case:
         yield ["case"], "there is none"
     for number, case in enumerate(tables.case):
@@ -193,6 +199,20 @@ def _of_meaning(tables: _Tables) -> Iterator[Mistake]:
         if keys & names:
             yield at, f"a second case named {case.name or case.fault!r}; give it a name of its own"
         names |= keys
+
+
+def _of_street(table: CampaignTable) -> Iterator[Mistake]:
+    if table.street == SYNTHETIC:
+        if table.window:
+            yield ["campaign", "window"], "only a scenario has one; name it as `street`"
+        return
+    # Not with the module: a campaign without SUMO needs no SUMO.
+    from stopline_hil.campaigns.sumo import scenario_of
+
+    try:
+        scenario_of(table.street, table.window)
+    except StoplineError as error:
+        yield ["campaign", "window" if table.window else "street"], str(error)
 
 
 def _entries(location: Sequence[str | int]) -> Sequence[str]:

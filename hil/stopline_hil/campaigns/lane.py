@@ -1,12 +1,13 @@
-"""One junction of a bench: virtual cabinet, wire, synthetic street, and the record of it all."""
+"""One junction of a bench: virtual cabinet, wire, detectors, and the record of it all."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
+from typing import NamedTuple
 
-from stopline_hil.campaigns.queues import Queues
+from stopline_hil.campaigns.queues import Queues, StreetSensors
 from stopline_hil.campaigns.record import Record
 from stopline_hil.clock import RunningClock
 from stopline_hil.controller_process import ControllerProcess
@@ -14,7 +15,9 @@ from stopline_hil.example import crossroads
 from stopline_hil.faults.dialects import DIALECTS, Dialect
 from stopline_hil.faults.handles import HANDLES, Handle
 from stopline_hil.faults.wire import Wire
+from stopline_hil.fitting import post_for
 from stopline_hil.site_files import Post
+from stopline_signals.plan import SignalPlan
 
 LOOK_S = 0.02
 """Wall-clock seconds between two looks at a cabinet."""
@@ -24,19 +27,34 @@ TIMEOUT_S = {"modbus": 0.5, "ntcip": 1.0}
 """Real seconds for one answer at a real cabinet."""
 
 
+class Place(NamedTuple):
+    """Where a lane stands: its plan, its detectors, and the grid (tenths) on which its lamps change."""
+
+    plan: SignalPlan
+    sensors: StreetSensors
+    step: int = 1
+
+
+def synthetic(name: str, seed: int) -> Place:
+    """The built-in junction with random traffic of its own."""
+    plan = crossroads(name)
+    return Place(plan, Queues(plan, random.Random(f"street {seed} {name}")))
+
+
 class Lane:
     """One junction; a `Target` for faults."""
 
     def __init__(
-        self, name: str, protocol: str, clock: RunningClock, controller: ControllerProcess, seed: int
+        self, place: Place, protocol: str, clock: RunningClock, controller: ControllerProcess, seed: int
     ) -> None:
+        name = place.plan.junction
         self.name = name
         self.protocol = protocol
         self.controller = controller
         self.dice = random.Random(f"{seed} {name}")
         self.dialect: Dialect = DIALECTS[protocol]()
-        self.handle: Handle = HANDLES[protocol](crossroads(name), clock)
-        self.sensors = Queues(self.handle.cabinet.plan, random.Random(f"street {seed} {name}"))
+        self.handle: Handle = HANDLES[protocol](place.plan, clock, step=place.step)
+        self.sensors = place.sensors
         self.record = Record()
         self.stall_s = 0.0
         """Longest wall-clock time between two looks: how long the bench itself stood still."""
@@ -59,7 +77,8 @@ class Lane:
         options: dict[str, object] = {"timeout_s": timeout}
         if self.protocol == "ntcip":
             options["profile"] = "virtual"
-        return Post(cabinet.plan, "127.0.0.1", self.wire.port, driver=self.protocol, options=options)
+        post = post_for(cabinet)
+        return post._replace(host="127.0.0.1", port=self.wire.port, options={**post.options, **options})
 
     async def close(self) -> None:
         """Close everything."""

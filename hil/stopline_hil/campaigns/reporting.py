@@ -10,6 +10,7 @@ def report_of(result: CampaignResult) -> Report:
     """What is written into HTML, JSON and JUnit XML."""
     facts = {
         "rate": f"{result.rate:g} cabinet seconds a second",
+        "street": result.street,
         "seed": str(result.seed),
         "took": f"{result.wall_s:.0f} s",
     }

@@ -49,6 +49,7 @@ class CampaignResult:
     cases: Sequence[CaseResult]
     hops: Mapping[str, Sequence[float]] = field(default_factory=dict[str, Sequence[float]])
     skipped: Sequence[str] = ()
+    street: str = ""
 
     @property
     def passed(self) -> bool:
@@ -68,6 +69,7 @@ def to_table(result: CampaignResult, *, timelines: bool = False) -> dict[str, An
     return {
         "campaign": result.name,
         "passed": result.passed,
+        "street": result.street,
         "rate": result.rate,
         "seed": result.seed,
         "wall_s": round(result.wall_s, 1),

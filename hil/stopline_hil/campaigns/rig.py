@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from stopline_hil.campaigns.campaign import Campaign, Case
+from stopline_hil.campaigns.campaign import SYNTHETIC, Campaign, Case
 from stopline_hil.campaigns.judging import Course, judge
-from stopline_hil.campaigns.lane import Lane
+from stopline_hil.campaigns.lane import Lane, synthetic
 from stopline_hil.campaigns.result import CaseResult
 from stopline_hil.clock import RunningClock
 from stopline_hil.controller_process import ControllerProcess
@@ -21,6 +21,9 @@ from stopline_hil.faults.table import FAULTS
 from stopline_hil.reports.model import Verdict
 from stopline_hil.site_files import write_site
 from stopline_signals.errors import StoplineError
+
+if TYPE_CHECKING:
+    from stopline_hil.campaigns.sumo import SumoStreet
 
 READY_S = 90.0
 """Wall-clock seconds until a controller has every cabinet."""
@@ -44,19 +47,32 @@ class Rig:
         self._bundle = table.bundle
         self._shared = any(case.fault.scope == "controller" for case in cases)
         self._gate = asyncio.Barrier(len(cases))
+        self.street = street_of(campaign)
+        """SUMO, where that is the street."""
         bystanders = () if self._shared else tuple(_bystander(protocol) for protocol in _protocols(cases))
+        if self.street is not None:
+            bystanders = bystanders[: len(self.street.signals) - len(cases)]
         self.cases = (*cases, *bystanders)
         self._bystanders = {case.key for case in bystanders}
         self.lanes = {
-            case.key: Lane(case.key, case.protocol, self._clock, self.controller, table.seed)
+            case.key: Lane(
+                self.street.place(case.key) if self.street else synthetic(case.key, table.seed),
+                case.protocol,
+                self._clock,
+                self.controller,
+                table.seed,
+            )
             for case in self.cases
         }
+        self._driving: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
 
     async def run(self, progress: Progress) -> list[CaseResult]:
         """Run them all; the results in the order of the cases."""
         posts = [await lane.open() for lane in self.lanes.values()]
         write_site(self._site, posts, clock_rate=self._clock.rate, bundle=self._bundle)
+        if self.street is not None:
+            self._driving = asyncio.create_task(self.street.run(self.lanes, self._clock))
         try:
             await self.controller.start()
             results = await self._run_all(progress)
@@ -64,6 +80,7 @@ class Rig:
             results = [replace(result, verdicts=(*result.verdicts, verdict)) for result in results]
         finally:
             await self.controller.kill()
+            await self._park()
             for lane in self.lanes.values():
                 await lane.close()
         return results
@@ -121,6 +138,13 @@ class Rig:
             await asyncio.sleep(LOOK_S)
         return True
 
+    async def _park(self) -> None:
+        """End the simulation; a mistake of its own is everybody's."""
+        if self._driving is not None:
+            self._driving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._driving
+
     async def _stop(self) -> Verdict:
         """End the controller; whether it came through without a mistake of its own."""
         requirement = "the controller comes through"
@@ -130,6 +154,16 @@ class Rig:
             return Verdict(requirement, False, str(error))
         wrong = sorted({event for event in _events(self._log) if event in BUGS})
         return Verdict(requirement, not wrong, f"{', '.join(wrong)}: see {self._log}" if wrong else "")
+
+
+def street_of(campaign: Campaign) -> SumoStreet | None:
+    """The SUMO street of a campaign; None with the synthetic one."""
+    table = campaign.table
+    if table.street == SYNTHETIC:
+        return None
+    from stopline_hil.campaigns.sumo import SumoStreet, scenario_of
+
+    return SumoStreet(scenario_of(table.street, table.window), table.seed)
 
 
 def _in_control(lane: Lane) -> bool:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stopline_hil.campaigns.campaign import Campaign, Case
 from stopline_hil.campaigns.latency import HOPS, decisions_in, hops
 from stopline_hil.campaigns.result import CampaignResult, CaseResult
-from stopline_hil.campaigns.rig import Progress, Rig
+from stopline_hil.campaigns.rig import Progress, Rig, street_of
+
+if TYPE_CHECKING:
+    from stopline_hil.campaigns.sumo import SumoStreet
 
 
 def batches(campaign: Campaign) -> Iterator[list[Case]]:
@@ -22,11 +26,17 @@ def batches(campaign: Campaign) -> Iterator[list[Case]]:
             alone.setdefault(case.name, []).append(case)
         else:
             together.append(case)
-    size = campaign.table.at_once * len(campaign.table.protocols)
+    size = most = campaign.table.at_once * len(campaign.table.protocols)
+    if street := street_of(campaign):
+        # One junction each, and one for a bystander of each protocol where there are so many.
+        most = len(street.signals)
+        size = max(1, min(size, most - len(campaign.table.protocols)))
     for first in range(0, len(together), size):
         yield together[first : first + size]
     # The fault hits all of them, so it is let loose once, and judged at each.
-    yield from alone.values()
+    for cases in alone.values():
+        for first in range(0, len(cases), most):
+            yield cases[first : first + most]
 
 
 async def run_campaign(campaign: Campaign, folder: Path, progress: Progress) -> CampaignResult:
@@ -38,6 +48,7 @@ async def run_campaign(campaign: Campaign, folder: Path, progress: Progress) -> 
     """
     began = time.monotonic()
     results: list[CaseResult] = []
+    streets: list[SumoStreet] = []
     latencies: dict[str, list[float]] = {hop: [] for hop in HOPS}
     for number, cases in enumerate(batches(campaign), start=1):
         place = folder / f"batch-{number:02d}"
@@ -45,15 +56,26 @@ async def run_campaign(campaign: Campaign, folder: Path, progress: Progress) -> 
         place.mkdir(parents=True)
         rig = Rig(campaign, cases, place)
         results += await rig.run(progress)
+        streets += [rig.street] if rig.street else []
         for hop, samples in _latencies(rig, place, campaign.table.rate).items():
             latencies[hop] += samples
     return CampaignResult(
         name=campaign.table.name,
+        street=_told(campaign.table.street, streets),
         rate=campaign.table.rate,
         seed=campaign.table.seed,
         wall_s=time.monotonic() - began,
         cases=_merged(results),
         hops=latencies,
+    )
+
+
+def _told(name: str, streets: Sequence[SumoStreet]) -> str:
+    if not streets:
+        return name
+    vehicles, behind = max(s.vehicles for s in streets), max(s.behind for s in streets)
+    return (
+        f"{name} in SUMO: up to {vehicles} vehicles at its detectors, at most {behind} s behind the cabinets"
     )
 
 

@@ -8,10 +8,11 @@ States are words that mean the same at every cabinet: `remote` (a wish of the co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from stopline_cabinets.ntcip import sensor_feeds
 from stopline_cabinets.words import Mode
 from stopline_hil.clock import CabinetClock
 from stopline_hil.fitting import VirtualCabinet
@@ -90,8 +91,8 @@ class Handle(Protocol):
 class ModbusHandle:
     """The virtual PLC."""
 
-    def __init__(self, plan: SignalPlan, clock: CabinetClock) -> None:
-        self._plc = PlcCabinet(plan, clock)
+    def __init__(self, plan: SignalPlan, clock: CabinetClock, *, step: int = 1) -> None:
+        self._plc = PlcCabinet(plan, clock, step=step)
         self.cabinet: VirtualCabinet = self._plc
         self.foreign: frozenset[tuple[str, int]] = frozenset()
         self._plan = plan
@@ -160,8 +161,11 @@ class ModbusHandle:
 class NtcipHandle:
     """The virtual actuated controller."""
 
-    def __init__(self, plan: SignalPlan, clock: CabinetClock) -> None:
-        self._box = NtcipCabinet(with_phases(plan), clock)
+    def __init__(self, plan: SignalPlan, clock: CabinetClock, *, step: int = 1) -> None:
+        phased = with_phases(plan)
+        # On the grid of a simulated street the zones count vehicles; else there is one detector each.
+        feeds = sensor_feeds(phased) if step > 1 else None
+        self._box = NtcipCabinet(phased, clock, step=step, feeds=feeds)
         self.cabinet: VirtualCabinet = self._box
         self._clock = clock
         self._epoch = time.time() - clock.tenths() / 10
@@ -242,11 +246,19 @@ class NtcipHandle:
         self._box.edit_by_hand(name, index, value)
 
 
-HANDLES: Mapping[str, Callable[[SignalPlan, CabinetClock], Handle]] = {
+class MakeHandle(Protocol):
+    """How a campaign makes a cabinet: its plan and clock, and the grid (tenths) on which its lamps change."""
+
+    def __call__(self, plan: SignalPlan, clock: CabinetClock, *, step: int = 1) -> Handle:
+        """The cabinet, not started."""
+        ...
+
+
+HANDLES: Mapping[str, MakeHandle] = {
     "modbus": ModbusHandle,
     "ntcip": NtcipHandle,
 }
-"""How a campaign makes a cabinet of each protocol."""
+"""By protocol."""
 
 
 def _longer(plan: SignalPlan) -> SignalPlan:
