@@ -104,7 +104,7 @@ async def test_sumo_is_the_street_of_a_campaign(tmp_path: Path) -> None:
     assert result.passed, [case for case in result.cases if not case.passed]
     assert [case.protocol for case in result.cases] == ["modbus", "ntcip"] * 2
     vehicles = re.search(r"arterial in SUMO: up to (\d+) vehicles", to_table(result)["street"])
-    assert vehicles is not None and int(vehicles[1]) > 3
+    assert vehicles is not None and int(vehicles[1]) > 0
     assert "arterial in SUMO" in write_reports(report_of(result), tmp_path)[0].read_text()
 
 
