@@ -22,7 +22,7 @@ SPEED = 5.0
 QUIET, BUSY = 150, 600
 """Tenths the recording begins and goes on with."""
 SEED = 2
-"""Of traffic whose greens stay the same when any of ten minutes' inputs come a tenth late."""
+"""Of traffic whose greens stayed the same in eight random patterns of inputs that come a tenth late."""
 
 
 async def test_a_replayed_log_gives_the_same_signals(measures: Path, root: Path, tmp_path: Path) -> None:
