@@ -80,7 +80,7 @@ def show(result: dict[str, Any]) -> None:
     for name in maps:
         table.add_column(name, justify="right")
     for who in CONTROLLERS:
-        table.add_row(who, *(_cell(row[who]["delay_s"]) for row in maps.values()))
+        table.add_row(who, *(_cell(row[who].get("delay_s")) for row in maps.values()))
     verdicts: list[dict[str, Any]] = list(result["verdicts"].values())
     table.add_row("best rule", *(str(judged["best_rule"]) for judged in verdicts))
     table.add_row("policy less best rule", *(_difference(judged) for judged in verdicts))
@@ -94,7 +94,9 @@ def _difference(judged: dict[str, Any]) -> str:
     return f"{judged['against_best_s']:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _cell(delay: dict[str, Any]) -> str:
+def _cell(delay: dict[str, Any] | None) -> str:
+    if delay is None:
+        return "–"
     low, high = delay["ci95"]
     return f"{delay['mean']:.1f} ({low:.1f} to {high:.1f})"
 

@@ -54,8 +54,15 @@ def values(runs: Runs, scenario: str, controller: str, seeds: Sequence[int], fig
     return [runs[Task(scenario, controller, seed).key][figure] for seed in seeds]
 
 
+def ran(runs: Runs, scenario: str, controller: str, seeds: Sequence[int]) -> bool:
+    """Whether the controller could be run on the map at all."""
+    return all(runs[Task(scenario, controller, seed).key] for seed in seeds)
+
+
 def cell(runs: Runs, scenario: str, controller: str, seeds: Sequence[int]) -> dict[str, Any]:
-    """What the result file says of one controller on one map."""
+    """What the result file says of one controller on one map; nothing where it could not be run."""
+    if not ran(runs, scenario, controller, seeds):
+        return {}
 
     def all_of(figure: str) -> list[float]:
         return values(runs, scenario, controller, seeds, figure)
@@ -74,9 +81,10 @@ def cell(runs: Runs, scenario: str, controller: str, seeds: Sequence[int]) -> di
 
 def verdict(runs: Runs, scenario: str, seeds: Sequence[int]) -> Verdict:
     """The policy against the rules on one map."""
-    delays = {name: values(runs, scenario, name, seeds, "delay_s") for name in (*RULES, POLICY)}
+    able = [name for name in (*RULES, POLICY) if ran(runs, scenario, name, seeds)]
+    delays = {name: values(runs, scenario, name, seeds, "delay_s") for name in able}
     means = {name: sum(found) / len(found) for name, found in delays.items()}
-    best = min(RULES, key=means.__getitem__)
+    best = min((name for name in able if name != POLICY), key=means.__getitem__)
     return Verdict(
         best,
         paired_difference(delays[POLICY], delays[best]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks._policies.runs import POLICY, Kept, Task
-from benchmarks._policies.table import RULES, bar, verdict
+from benchmarks._policies.table import RULES, bar, cell, verdict
 
 SEEDS = (1, 2, 3)
 
@@ -63,3 +63,11 @@ def test_more_unserved_than_actuated_counts_against_the_bar() -> None:
         "at_least_10_percent_below_greedy": 1,
         "no_more_unserved_than_actuated": 0,
     }
+
+
+def test_a_rule_that_cannot_be_run_on_a_map_is_left_out() -> None:
+    runs = runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))
+    for seed in SEEDS:
+        runs[Task("town", "rate-index", seed).key] = {}
+    assert cell(runs, "town", "rate-index", SEEDS) == {}
+    assert verdict(runs, "town", SEEDS).best_rule == "fixed"

@@ -53,7 +53,7 @@ class Case:
             ahead=(Ahead("A", group, distance_m=60.0, eta_s=eta),),
             speed_mps=10.0,
         )
-        found = self.requests.report(replace(report, **changes), self.clock)  # type: ignore[arg-type]
+        found = self.requests.report(replace(report, **changes), self.clock)  # type: ignore[arg-type]  # fields of a report
         return found[0].state if found else None
 
     def asked(self) -> int | None:

@@ -29,8 +29,8 @@ def corner(turn_after_side: int, west_after_side: int = 50, west_then_turn: int 
     walk = {"kind": GroupKind.PEDESTRIAN, "walk": WALK, "clearance": CLEARANCE, "on_demand": True}
     groups = (
         SignalGroup(name="side", yellow=30, min_green=20),
-        SignalGroup(name="east", **walk),  # type: ignore[arg-type]
-        SignalGroup(name="west", **walk),  # type: ignore[arg-type]
+        SignalGroup(name="east", **walk),  # type: ignore[arg-type]  # fields by name
+        SignalGroup(name="west", **walk),  # type: ignore[arg-type]  # fields by name
         SignalGroup(name="turn", yellow=30, min_green=20),
     )
     matrix = (

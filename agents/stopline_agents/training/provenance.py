@@ -96,7 +96,8 @@ def _parts(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [evaluation]
     seeds = evaluation["seeds"]
     return [
-        {"scenario": name, "seeds": seeds, "controllers": row} for name, row in evaluation["maps"].items()
+        {"scenario": name, "seeds": seeds, "controllers": {k: v for k, v in row.items() if v}}
+        for name, row in evaluation["maps"].items()
     ]
 
 
