@@ -220,7 +220,7 @@ def _checked(job: Job, kept: Kept | None) -> Result:
     """What an earlier run found of this search, or what it finds now."""
     known = kept.get(job) if kept else None
     if known:
-        return Result(**known)  # type: ignore[arg-type]
+        return Result(**known)  # type: ignore[arg-type]  # a kept row has the fields of a result
     began = time.process_time()
     found = check(job)
     found = found._replace(cpu_seconds=time.process_time() - began)
