@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     run_all(tasks, kept, options.jobs, _tell(began))
     result = {
-        "command": "make bench-policies",
+        "command": "make bench-policies" + (" ARGS=--no-sweep" if options.no_sweep else ""),
         "commit": _commit(),
         "bundle": {"name": bundle.name, MODEL_FILE: model},
         "seeds": list(seeds),
