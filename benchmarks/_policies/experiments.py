@@ -22,7 +22,9 @@ from typing import Any
 from stopline_agents.controllers import make_controller
 from stopline_agents.running import run_policy
 from stopline_agents.torch_policy import TorchPolicy
+from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.journal import Journal
+from stopline_agents.training.networks import fits
 from stopline_agents.training.train import read_run
 from stopline_agents.training.validation import SEED
 from stopline_envs.scenario import Scenario, load_scenario
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--networks", type=Path, required=True, help="folder of generated networks")
     parser.add_argument("--json", type=Path, default=RESULT, help="result file")
     options = parser.parse_args(arguments)
-    networks = [load_scenario(file) for file in sorted(options.networks.glob("*/scenario.toml"))]
+    found = [load_scenario(file) for file in sorted(options.networks.glob("*/scenario.toml"))]
+    networks = [network for network in found if fits(network, TrainConfig())]
     rules = [{"rule": name, **_measure(partial(make_controller, name), networks)} for name in RULES]
     runs = list(_rows(options.runs, networks))
     result = {"command": "python -m benchmarks._policies.experiments", "networks": len(networks)}
