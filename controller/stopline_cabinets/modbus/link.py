@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TypeVar
 
 import structlog
 from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
 from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.register_message import ReadInputRegistersResponse
 
 from stopline_cabinets.errors import CabinetOffline
 from stopline_cabinets.modbus.tls import TlsClient
@@ -49,6 +51,18 @@ class DeviceRefused(CabinetError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class InputRegisters(ReadInputRegistersResponse):
+    """pymodbus's answer, decoded in one step: register by register was a tenth of a fleet's CPU time."""
+
+    def decode(self, data: bytes) -> None:
+        """`data` is the number of bytes and then the registers; ModbusIOException when it is cut short."""
+        if (length := data[0]) >= len(data):
+            raise ModbusIOException(
+                f"byte count {length} of an answer of {len(data)} bytes", function_code=self.function_code
+            )
+        self.registers = list(struct.unpack_from(f">{length // 2}H", data, 1))
 
 
 class Link:
@@ -158,7 +172,11 @@ class Link:
         return client
 
     def _new_client(self) -> AsyncModbusTcpClient:
-        patience = PATIENCE * self._timeout
+        client = self._bare_client(PATIENCE * self._timeout)
+        client.register(InputRegisters)
+        return client
+
+    def _bare_client(self, patience: float) -> AsyncModbusTcpClient:
         if self._tls is not None:
             return TlsClient(self._host, self._tls, port=self._port, name=self.address, timeout=patience)
         return AsyncModbusTcpClient(
