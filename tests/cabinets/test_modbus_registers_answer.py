@@ -1,7 +1,5 @@
 """The quick decoding of registers agrees with the library's own, on good answers and on bad ones."""
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +13,8 @@ def decoded(kind: type[ReadInputRegistersResponse], data: bytes) -> list[int] | 
     answer = kind()
     try:
         answer.decode(data)
-    except (ModbusIOException, IndexError, struct.error) as error:
-        return type(error).__name__
+    except (ModbusIOException, IndexError):
+        return "cut short"
     return list(answer.registers)
 
 

@@ -14,7 +14,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pymodbus.exceptions import ModbusIOException
+
 from stopline_cabinets.modbus import codec
+from stopline_cabinets.modbus.link import InputRegisters
 from stopline_cabinets.modbus.registers import LEASE_LENGTH, LEASE_START, PLAN_LENGTH, STATE_LENGTH
 from stopline_cabinets.ntcip import spat
 from stopline_cabinets.snmp.codec import DecodeError, decode
@@ -154,6 +157,18 @@ def _plc() -> Decoder:
     return tries
 
 
+def _answer() -> Decoder:
+    def tries(frame: bytes) -> bool:
+        answer = InputRegisters()
+        try:
+            answer.decode(frame)
+        except ModbusIOException:
+            return False
+        return len(answer.registers) == frame[0] // 2
+
+    return tries
+
+
 def _wire() -> Decoder:
     dialect, dice = ModbusDialect(), random.Random(1)
 
@@ -215,6 +230,7 @@ def _now(work: Coroutine[Any, Any, object]) -> object:
 DECODERS: tuple[Row, ...] = (
     Row("modbus plan registers", _plan_seeds, _plan),
     Row("modbus state registers", _state_seeds, _state),
+    Row("modbus answers of registers", lambda: [b"\xfa" + _state_seeds()[0], b"\4\0\1\0\2"], _answer),
     Row("modbus writes at the virtual PLC", _plan_seeds, _plc),
     Row("modbus frames at the fault wire", _modbus_seeds, _wire),
     Row("snmp v1 and v2c messages", snmp_seeds, _snmp),

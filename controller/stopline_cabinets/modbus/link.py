@@ -58,11 +58,11 @@ class InputRegisters(ReadInputRegistersResponse):
 
     def decode(self, data: bytes) -> None:
         """`data` is the number of bytes and then the registers; ModbusIOException when it is cut short."""
-        if (length := data[0]) >= len(data):
+        if not data or data[0] >= len(data):
             raise ModbusIOException(
-                f"byte count {length} of an answer of {len(data)} bytes", function_code=self.function_code
+                f"an answer of {len(data)} bytes is cut short", function_code=self.function_code
             )
-        self.registers = list(struct.unpack_from(f">{length // 2}H", data, 1))
+        self.registers = list(struct.unpack_from(f">{data[0] // 2}H", data, 1))
 
 
 class Link:
