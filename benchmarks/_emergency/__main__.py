@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,12 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import _commit
 from benchmarks._emergency.verdicts import COLUMNS, verdicts
 from stopline_agents.emergency import Arm
 from stopline_agents.emergency_figures import ArmFigures
 from stopline_agents.emergency_table import compare_arms, summary
 from stopline_envs.scenario import load_scenario
 from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_policy.manifest import MODEL_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "emergency.json"
@@ -84,7 +85,7 @@ def _result(options: argparse.Namespace, kept: Kept, seeds: Sequence[int]) -> di
     return {
         "command": "make bench-emergency"
         + (f" ARGS='--controller {options.controller}'" if options.controller != CONTROLLER else ""),
-        "commit": _commit(),
+        "commit": _commit.head(),
         "controller": options.controller,
         **({"bundle": _digest(options.controller)} if options.controller == "bundle" else {}),
         "every_s": EVERY_S,
@@ -102,10 +103,10 @@ def _key(name: str, seed: int) -> str:
 
 
 def _digest(controller: str) -> str:
-    """The controller by name; a bundle by the name its manifest gives it, so that another one is run anew."""
+    """The controller by name; a bundle by the hash of its model, so that another one is run anew."""
     if controller != "bundle":
         return "".join(letter if letter.isalnum() else "_" for letter in controller)
-    return f"bundle-{read_bundle(SHIPPED).manifest.name}"
+    return f"bundle-{read_bundle(SHIPPED).manifest.files[MODEL_FILE].sha256[:12]}"
 
 
 def _read(path: Path) -> Kept:
@@ -117,16 +118,13 @@ def _read(path: Path) -> Kept:
 
 def _append(path: Path, key: str, found: Mapping[Arm, ArmFigures]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    row = {"key": key, "commit": _commit(), "arms": {str(arm): asdict(one) for arm, one in found.items()}}
+    row = {
+        "key": key,
+        "commit": _commit.head(),
+        "arms": {str(arm): asdict(one) for arm, one in found.items()},
+    }
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

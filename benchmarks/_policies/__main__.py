@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import _commit
 from benchmarks._policies.runs import CHANGES, POLICY, Kept, Task, describe, run_all
 from benchmarks._policies.table import CONTROLLERS, Runs, bar, cell, verdict
 from stopline_agents.statistics import estimate
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_all(tasks, kept, options.jobs, _tell(began))
     result = {
         "command": "make bench-policies" + (" ARGS=--no-sweep" if options.no_sweep else ""),
-        "commit": _commit(),
+        "commit": _commit.head(),
         "bundle": {"name": bundle.name, MODEL_FILE: model},
         "seeds": list(seeds),
         "timing": "the rule book's; every rule decides as often as suits it best on generated networks",
@@ -144,13 +144,6 @@ def _tell(began: float) -> Any:
         print(f"\r{done} of {total} runs, about {left:.0f} min left ", end="", file=sys.stderr, flush=True)
 
     return tell
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -12,21 +12,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stopline_agents.controllers import make_controller
-from stopline_agents.running import run_policy
 from stopline_agents.torch_policy import TorchPolicy
 from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.networks import fits
 from stopline_agents.training.train import read_run
-from stopline_agents.training.validation import SEED
+from stopline_agents.training.validation import validate
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_policy.seam import Policy
 
@@ -44,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     found = [load_scenario(file) for file in sorted(options.networks.glob("*/scenario.toml"))]
     networks = [network for network in found if fits(network, TrainConfig())]
-    rules = [{"rule": name, **_measure(partial(make_controller, name), networks)} for name in RULES]
+    rules = [{"rule": name, **_measure(make_controller(name), networks)} for name in RULES]
     runs = list(_rows(options.runs, networks))
     result = {"command": "python -m benchmarks._policies.experiments", "networks": len(networks)}
     options.json.write_text(json.dumps({**result, "rules": rules, "runs": runs}, indent=1) + "\n")
@@ -55,10 +52,6 @@ def _rows(folders: Sequence[Path], networks: Sequence[Scenario]) -> Iterator[dic
     for folder in folders:
         config, scorer = read_run(folder)
         journal = Journal(folder)
-
-        def make(scorer: Any = scorer, interval: float = float(config.decision_interval)) -> Policy:
-            return TorchPolicy(scorer, interval)
-
         print(folder.name, end=" ", flush=True)
         yield {
             "run": folder.name,
@@ -66,17 +59,14 @@ def _rows(folders: Sequence[Path], networks: Sequence[Scenario]) -> Iterator[dic
             "state": journal.read("state.json"),
             "best_at": journal.read("best.json").get("decisions"),
             "curve": _curve(folder / "curve.csv"),
-            **_measure(make, networks),
+            **_measure(TorchPolicy(scorer, float(config.decision_interval)), networks),
         }
 
 
-def _measure(make: Callable[[], Policy], networks: Sequence[Scenario]) -> dict[str, Any]:
-    delays = [
-        run_policy(network, make(), SEED + number).metrics.delay_s for number, network in enumerate(networks)
-    ]
-    score = math.exp(sum(math.log(max(delay, 0.1)) for delay in delays) / len(delays))
-    print(f"{score:.1f} s", flush=True)
-    return {"score_s": round(score, 2), "delays_s": [round(delay, 2) for delay in delays]}
+def _measure(policy: Policy, networks: Sequence[Scenario]) -> dict[str, Any]:
+    found = validate(policy, networks)
+    print(f"{found.score:.1f} s", flush=True)
+    return {"score_s": round(found.score, 2), "delays_s": [round(delay, 2) for delay in found.delays]}
 
 
 def _curve(file: Path) -> list[list[float]]:
