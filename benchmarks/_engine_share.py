@@ -14,17 +14,17 @@ from stopline_envs.plans import Program
 from stopline_envs.scenario import load_scenario
 from stopline_envs.simulation import SumoSimulation
 from stopline_policy.seam import Policy
-from stopline_signals.engine import KEEP, Advanced, Engine, EngineState
+from stopline_signals.engine import KEEP, Advanced, Engine, EngineState, Run
 from stopline_signals.guard import Guard, Verdict
 from stopline_signals.plan import SignalPlan
 
 SEED = 1
 REPLAYS = 5
 
-ALLOWED, DECIDE = -1, -2
+ADVANCE, RUN, SENSE, ALLOWED, DECIDE = range(5)
 
-Calls = list[tuple[int, int, int]]
-"""What one junction asked, in order: request, calls and until of `advance`, or ALLOWED or DECIDE as until."""
+Calls = list[tuple[int, int, int, int]]
+"""What one junction asked, in order: which of the above, and the request, calls and until it came with."""
 Lamps = dict[int, list[tuple[str, str]]]
 """Second -> what is shown from then on: signal and letters."""
 
@@ -56,7 +56,7 @@ def hour(scenario: str, policy: Policy | None) -> Hour:
         sumo=statistics.median(_sumo_alone(scenario, recording.lamps) for _ in range(REPLAYS)),
         rules=statistics.median(_rules_alone(recording) for _ in range(REPLAYS)),
         calls=sum(len(calls) for _, _, calls in recording.junctions),
-        transitions=sum(request != KEEP for _, _, calls in recording.junctions for request, _, _ in calls),
+        transitions=sum(request != KEEP for _, _, calls in recording.junctions for _, request, _, _ in calls),
     )
 
 
@@ -109,14 +109,19 @@ def _rules_alone(recording: Recording) -> float:
 
 
 def _again(engine: Engine, state: EngineState, calls: Calls) -> None:
-    guard, advance = Guard(engine), engine.advance
-    for request, called, until in calls:
-        if until >= 0:
+    advance, run, sense = engine.advance, engine.run, engine.sense
+    allowed, decide = (guard := Guard(engine)).allowed, guard.decide
+    for kind, request, called, until in calls:
+        if kind == SENSE:
+            state = sense(state, called, until)
+        elif kind == ALLOWED:
+            allowed(state)
+        elif kind == RUN:
+            state = run(state, until, request).state
+        elif kind == ADVANCE:
             state = advance(state, request, called, until).state
-        elif until == ALLOWED:
-            guard.allowed(state)
         else:
-            guard.decide(state, request)
+            decide(state, request)
 
 
 class _Recorded(SimJunction):
@@ -132,20 +137,31 @@ class _Recorded(SimJunction):
         self.engine, self.guard = _Engine(self.plan, calls), _Guard(self.engine, calls)
         return calls
 
-    def lamps(self, now: int) -> str:
-        letters = super().lamps(now)
-        self._shown_lamps.setdefault(now, []).append((self.plan.junction, letters))
-        return letters
+    def run(self, now: int, end: int) -> list[tuple[int, str]]:
+        changes = super().run(now, end)
+        for second, letters in changes:
+            self._shown_lamps.setdefault(second, []).append((self.plan.junction, letters))
+        return changes
 
 
 class _Engine(Engine):
+    """Writes down what it is asked, but not what it asks itself."""
+
     def __init__(self, plan: SignalPlan, calls: Calls) -> None:
         super().__init__(plan)
-        self._calls = calls
+        self._plain, self._calls = Engine(plan), calls
 
     def advance(self, state: EngineState, request: int, calls: int, until: int) -> Advanced:
-        self._calls.append((request, calls, until))
-        return super().advance(state, request, calls, until)
+        self._calls.append((ADVANCE, request, calls, until))
+        return self._plain.advance(state, request, calls, until)
+
+    def run(self, state: EngineState, until: int, request: int = KEEP) -> Run:
+        self._calls.append((RUN, request, 0, until))
+        return self._plain.run(state, until, request)
+
+    def sense(self, state: EngineState, calls: int, until: int) -> EngineState:
+        self._calls.append((SENSE, KEEP, calls, until))
+        return self._plain.sense(state, calls, until)
 
 
 class _Guard(Guard):
@@ -154,9 +170,9 @@ class _Guard(Guard):
         self._plain, self._calls = Guard(engine), calls
 
     def allowed(self, state: EngineState, grace: int = 0) -> int:
-        self._calls.append((KEEP, 0, ALLOWED))
+        self._calls.append((ALLOWED, KEEP, 0, 0))
         return self._plain.allowed(state, grace)
 
     def decide(self, state: EngineState, request: int, grace: int = 0) -> Verdict:
-        self._calls.append((request, 0, DECIDE))
+        self._calls.append((DECIDE, request, 0, 0))
         return self._plain.decide(state, request, grace)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from stopline_envs.monitor import LampWatch
 from stopline_envs.plans import Program
 from stopline_envs.snapshot import Snapshot
@@ -21,8 +19,8 @@ _UNKNOWN = -2
 class SimJunction:
     """Runs one signal's plan against the clock of the simulation.
 
-    All intervals are rounded up to the step of one second. Between two decisions the engine is only woken
-    when a lamp is due to change, which equals waking it every tenth.
+    All intervals are rounded up to the step of one second. Between two decisions the engine is only asked for
+    the changes of the lamps on the way, which equals waking it every tenth.
     """
 
     def __init__(self, plan: SignalPlan, program: Program, watch: LampWatch) -> None:
@@ -35,8 +33,6 @@ class SimJunction:
         self.calls = 0
         self.grace = 0
         """Tenths past its max red for which who asks now may keep a call waiting: an emergency's right."""
-        self.due_at: float = 0
-        """The second from which on a lamp may change; asking for a stage and sensing may bring it nearer."""
         self._seen: Snapshot | None = None
         self._number = 0
         self._readings: tuple[DetectorReading, ...] | None = ()
@@ -70,7 +66,6 @@ class SimJunction:
         self._request = KEEP
         self._lit = ()
         self._displayed = ""
-        self.due_at = now
         self.monitor.reset()
 
     @property
@@ -82,7 +77,7 @@ class SimJunction:
         return self._readings
 
     def sense(self, now: int, seen: Snapshot, number: int) -> None:
-        """Take the readings of junction `number` of a look at `now` (s), to which the engine was run.
+        """Take the readings of junction `number` of a look at `now` (s), to which the engine is run.
 
         Button calls stay until walk, and are written into the look as latched.
         """
@@ -90,11 +85,8 @@ class SimJunction:
         if self._buttons:
             calls |= self._latch(seen, seen.row.firsts[number])
         self._seen, self._number, self._readings = seen, number, None
-        if calls != self.calls:
-            self.calls = calls
-            # Note who waits.
-            self.state = self.engine.advance(self.state, KEEP, calls, now * SECOND).state
-        self.due_at = self._next_change()
+        self.calls = calls
+        self.state = self.engine.sense(self.state, calls, now * SECOND)
 
     def judge(self) -> int:
         """Stages (bit mask) that may be chosen now."""
@@ -122,12 +114,7 @@ class SimJunction:
             stage = _UNKNOWN
         seen = self.state is self._judged and stage >= 0 and self._allowed >> stage & 1
         verdict = Verdict(stage, None) if seen else self.guard.decide(self.state, stage, self.grace)
-        if verdict.stage != self.state.stage:
-            self._request = verdict.stage
-            self.due_at = 0
-        elif self._request != KEEP:
-            self._request = KEEP
-            self.due_at = self._next_change()
+        self._request = KEEP if verdict.stage == self.state.stage else verdict.stage
         return verdict
 
     def run(self, now: int, end: int) -> list[tuple[int, str]]:
@@ -135,32 +122,37 @@ class SimJunction:
 
         Each change is the second from which on its letters are to be shown. All of them are known before
         the traffic moves, for nothing is asked or sensed in between. Found in one go they cost less than
-        second by second, when the simulation has emptied the processor's caches in between.
+        second by second, when the simulation has emptied the processor's caches in between. Time itself
+        passes when `sense` is told of it.
         """
         changes: list[tuple[int, str]] = []
-        while self.due_at < end and now < end:
-            due = max(now, math.ceil(self.due_at))
-            letters = self.lamps(due)
-            if letters != self._displayed:
-                self._displayed = letters
-                changes.append((due, letters))
-            now = due + 1
-        self.state = self.engine.advance(self.state, KEEP, self.calls, end * SECOND).state
+        request, until = self._request, end * SECOND
+        if request == KEEP and not self._on_demand & self.calls and not self._due_by(until):
+            self._light(now, self.state.aspects, changes)
+            return changes
+        lamps = {now: self.state.aspects}
+        self._request = KEEP
+        self.state, shown = self.engine.run(self.state, until, request)
+        for moment, aspects in shown:
+            lamps[-(-moment // SECOND)] = aspects
+        for second, aspects in lamps.items():
+            if second < end:  # what changes at the end is shown from then on: by the next run
+                self._light(second, aspects, changes)
         return changes
 
-    def lamps(self, now: int) -> str:
-        """Letters to show in the second that begins at `now` (s)."""
-        self.state = self.engine.advance(self.state, self._request, self.calls, now * SECOND).state
-        self._request = KEEP
-        self._lit = self.state.aspects
-        self.due_at = self._next_change()
-        return self._state_letters(self._lit)
+    def _due_by(self, until: int) -> bool:
+        pending = self.state.pending
+        return bool(pending) and pending[0][0] <= until
 
-    def _next_change(self) -> float:
-        state = self.state
-        if state.aspects is not self._lit or self._on_demand & self.calls:
-            return 0
-        return state.pending[0][0] / SECOND if state.pending else math.inf
+    def _light(self, second: int, aspects: tuple[int, ...], changes: list[tuple[int, str]]) -> None:
+        """Add the lamps' letters to the changes if they differ from what is displayed."""
+        if aspects is self._lit:
+            return
+        self._lit = aspects
+        letters = self._state_letters(aspects)
+        if letters != self._displayed:
+            self._displayed = letters
+            changes.append((second, letters))
 
     def watch(self, now: int, letters: str) -> int:
         """Show the monitor what the lamps show; returns the number of new violations."""

@@ -7,62 +7,26 @@ transition to its end. Yellow, red clearance and pedestrian clearance are never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import NamedTuple, Protocol, TypeVar
 
+from stopline_signals.engine_state import (
+    KEEP,
+    LONG_AGO,
+    NOT_WAITING,
+    Advanced,
+    EngineState,
+    Lit,
+    Run,
+    new,
+    passed_to,
+)
 from stopline_signals.errors import PlanError
 from stopline_signals.events import Event, HiRes
 from stopline_signals.plan import Aspect, GroupKind, SignalPlan
-from stopline_signals.transition import GREEN, PERMISSIVE, RED, Change, Transitions
+from stopline_signals.transition import GREEN, PERMISSIVE, RED, Transitions
 
-KEEP = -1
-"""Request that asks for nothing new."""
-
-LONG_AGO = -36_000
-NOT_WAITING = -1
-
-
-class EngineState(NamedTuple):
-    """Everything the engine remembers; per-group tuples follow the plan's group order.
-
-    `stage` is in force, or being entered while `now < settled_at`. `since` is when each aspect began,
-    `ended` the last end of green, `waiting_since` when an unserved call began (-1: none), `pending` the
-    changes to come, `called` the calls (bit mask) that `waiting_since` has taken note of.
-    """
-
-    now: int
-    stage: int
-    settled_at: int
-    aspects: tuple[int, ...]
-    since: tuple[int, ...]
-    ended: tuple[int, ...]
-    waiting_since: tuple[int, ...]
-    pending: tuple[Change, ...]
-    called: int = 0
-
-    @property
-    def in_transition(self) -> bool:
-        """Whether the stage is still being entered."""
-        return self.now < self.settled_at
-
-
-class Advanced(NamedTuple):
-    """Result of `Engine.advance`."""
-
-    state: EngineState
-    events: list[Event]
-
-
-class Lit(NamedTuple):
-    """What the groups that show green mean for the next request: a function of the aspects alone.
-
-    `mask` are those groups; `minima` has for each its index, its minimum, and the stages that do not end it.
-    """
-
-    mask: int
-    minima: tuple[tuple[int, int, int], ...]
-
+__all__ = ["KEEP", "LONG_AGO", "NOT_WAITING", "Advanced", "Engine", "EngineState", "Run", "shown_green"]
 
 KEPT_LAMPS = 4096
 """Lamp combinations whose `Lit` is remembered; a junction shows a few dozen."""
@@ -70,20 +34,7 @@ KEPT_LAMPS = 4096
 NEVER_OVERDUE = 1 << 60
 """Limit of a group that no stage serves: asking for it would not help."""
 
-_Record = TypeVar("_Record")
-
-
 _param = itemgetter(2)
-
-
-class _Maker(Protocol):
-    """Makes a NamedTuple of its fields, all of them and in order."""
-
-    def __call__(self, kind: type[_Record], fields: tuple[object, ...], /) -> _Record: ...
-
-
-# A NamedTuple's own constructor is Python; the tuple's builds the same record in a third of the time.
-_new: _Maker = vars(tuple)["__new__"]
 
 
 class Engine:
@@ -122,6 +73,11 @@ class Engine:
             limit if stages else NEVER_OVERDUE
             for limit, stages in zip(self.limits, self._serving, strict=True)
         )
+        # The last answers, known again by the very tuples they were given for: between two changes of lamps
+        # or calls only time passes, and an answer that stays true is not worked out again.
+        self._past_minima: tuple[tuple[int, ...], tuple[int, ...], int] = (), (), 0
+        self._patience = min(self._overdue_after)
+        self._calm: tuple[tuple[int, ...], int] = (), 0
 
     def start(self, now: int, stage: int = 0) -> EngineState:
         """Start-up at `now` (tenths): all red, then the stage."""
@@ -142,24 +98,61 @@ class Engine:
         """
         now, stage, settled_at, aspects, since, ended, waiting, pending, called = state
         if until < now:
-            raise PlanError(f"junction {self.plan.junction}: time ran backwards, {now} to {until} tenths")
+            raise self._backwards(now, until)
         events: list[Event] = []
         at_rest = request in (stage, KEEP) and not calls & self._served[stage]
         if at_rest and calls == called and not (pending and pending[0][0] <= until):
             # Only time passes: the way most calls go, so it is spelt out.
             steady = (until, stage, settled_at, aspects, since, ended, waiting, pending, called)
-            return _new(Advanced, (_new(EngineState, steady), events))
-        if not KEEP <= request <= self.all_red:
-            raise PlanError(
-                f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
-            )
+            return new(Advanced, (new(EngineState, steady), events))
+        self._known(request)
         state = self._note_waiting(state, calls, events)
         if at_rest or now == until:  # nothing to take up on the way
-            return _new(Advanced, (self._settle(state, until, request, calls, events), events))
+            return new(Advanced, (self._settle(state, until, request, calls, events), events))
         while now < until:
             now = max(self._next_deadline(state, request, calls, until), now + 1)
             state = self._settle(state, now, request, calls, events)
-        return _new(Advanced, (state, events))
+        return new(Advanced, (state, events))
+
+    def run(self, state: EngineState, until: int, request: int = KEEP) -> Run:
+        """Run to `until` (tenths) with a request that counts at once and the calls noted before.
+
+        This is `advance` for a simulator, which needs no events but each change of the lamps beforehand,
+        those at `state.now` among them; of two changes at one moment the later counts.
+        """
+        if until < state.now:
+            raise PlanError(
+                f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
+            )
+        shown: list[tuple[int, tuple[int, ...]]] = []
+        calls = state.called
+        if request not in (KEEP, state.stage):
+            self._known(request)
+            if self.legal(state) >> request & 1:
+                state = self._change(state, request, calls)
+        while calls & self._served[state.stage] and state.now < until:  # walks may be taken up on the way
+            state = self._run_to(state, state.now, [], [], shown)
+            now = max(self._next_deadline(state, KEEP, calls, until), state.now + 1)
+            state = self._run_to(state, now, [], [], shown)
+            state = self._take_up(state, KEEP, calls)
+        after = self._run_to(state, until, [], [], shown)
+        self._still_calm(state.waiting_since, after.waiting_since, state.now)
+        return new(Run, (after, shown))
+
+    def sense(self, state: EngineState, calls: int, until: int) -> EngineState:
+        """Run to `until` (tenths) and take note of new calls (bit mask) there, for who needs no events."""
+        now, stage, settled_at, aspects, since, ended, waiting, pending, called = state
+        if until < now or (calls | called) & self._served[stage] or (pending and pending[0][0] <= until):
+            if now < until:
+                state = self.run(state, until).state
+            return self.advance(state, KEEP, calls, until).state
+        if calls != called:
+            lit = (self._lit_by_aspects.get(aspects) or self._lit(aspects)).mask
+            changed = (calls ^ called) & ~lit & self._all_groups
+            if changed:
+                before, waiting = waiting, _waiting(waiting, calls, changed, until)
+                self._still_calm(before, waiting, until)
+        return new(EngineState, (until, stage, settled_at, aspects, since, ended, waiting, pending, calls))
 
     def legal(self, state: EngineState) -> int:
         """Bit mask of the stages that may be asked for now; the stage in force is always among them.
@@ -169,10 +162,15 @@ class Engine:
         if state.now < state.settled_at:
             return 1 << state.stage
         legal, now, since, aspects = self._all_stages, state.now, state.since, state.aspects
+        past = self._past_minima
+        if since is past[0] and aspects is past[1] and now >= past[2]:
+            return legal
         lit = self._lit_by_aspects.get(aspects) or self._lit(aspects)
         for group, minimum, keepers in lit.minima:
             if now - since[group] < minimum:
                 legal &= keepers
+        if legal == self._all_stages:
+            self._past_minima = since, aspects, now
         return legal | 1 << state.stage
 
     def earliest(self, state: EngineState, stage: int) -> int:
@@ -216,11 +214,18 @@ class Engine:
 
     def most_overdue(self, state: EngineState, grace: int = 0) -> int | None:
         """The group whose call is furthest past its limit and `grace` (tenths), if any; ties by index."""
-        by = state.now - grace
-        worst, group_at_worst = -1, None
-        for group, since in enumerate(state.waiting_since):
-            if since >= 0 and by - since - self._overdue_after[group] > worst:
-                worst, group_at_worst = by - since - self._overdue_after[group], group
+        by, waiting = state.now - grace, state.waiting_since
+        if waiting is self._calm[0] and by < self._calm[1]:
+            return None
+        worst, group_at_worst, first = -1, None, NEVER_OVERDUE
+        for group, since in enumerate(waiting):
+            if since >= 0:
+                limit = since + self._overdue_after[group]
+                if by - limit > worst:
+                    worst, group_at_worst = by - limit, group
+                if limit < first:
+                    first = limit
+        self._calm = waiting, first
         return group_at_worst
 
     def serving(self, group: int) -> int:
@@ -268,8 +273,24 @@ class Engine:
             )
         settled = now + 1 if in_transition else min(previous.settled_at, now)
         read = (now, stage, settled, shown, since, ended, previous.waiting_since, (), previous.called)
-        state = _new(EngineState, read)
+        state = new(EngineState, read)
         return self._note_waiting(state, calls, [], previous.aspects)
+
+    def _backwards(self, now: int, until: int) -> PlanError:
+        return PlanError(f"junction {self.plan.junction}: time ran backwards, {now} to {until} tenths")
+
+    def _still_calm(self, before: tuple[int, ...], after: tuple[int, ...], now: int) -> None:
+        """Who began to wait between the two did so at `now` or later, and is not overdue for a while."""
+        known, calm = self._calm
+        if known is before:
+            self._calm = after, min(calm, now + self._patience)
+
+    def _known(self, request: int) -> None:
+        """Raise PlanError for a stage that is none."""
+        if not KEEP <= request <= self.all_red:
+            raise PlanError(
+                f"junction {self.plan.junction}: asked for stage {request} of {len(self.plan.stages)}"
+            )
 
     def _settle(
         self, state: EngineState, now: int, request: int, calls: int, events: list[Event]
@@ -282,28 +303,36 @@ class Engine:
         events += sorted(calling, key=_param)
         return state
 
-    def _run_to(self, state: EngineState, now: int, events: list[Event], calling: list[Event]) -> EngineState:
+    def _run_to(
+        self,
+        state: EngineState,
+        now: int,
+        events: list[Event],
+        calling: list[Event],
+        shown: list[tuple[int, tuple[int, ...]]] | None = None,
+    ) -> EngineState:
         """Show what is due by `now`, and note whose call is served or begins to wait by that.
 
-        `calling` are events of calls that follow the events of all lamps of their moment.
+        `calling` are events of calls that follow the events of all lamps of their moment. With `shown`, to
+        which the lamps after each moment are added, there are no events.
         """
-        at, stage, settled_at, shown, begun, over, waits, pending, called = state
+        last, stage, settled_at, lamps, begun, over, waits, pending, called = state
         if not pending or pending[0][0] > now:
-            return state if now == at else _at(now, state)
-        aspects, since, ended, waiting = list(shown), list(begun), list(over), list(waits)
-        count, noted = 0, at
+            return state if now == last else passed_to(now, state)
+        aspects, since, ended, waiting = list(lamps), list(begun), list(over), list(waits)
+        count, noted = 0, pending[0][0]
         for due, group, aspect in pending:
             if due > now:
                 break
             if due != noted:
-                events += calling
-                calling.clear()
+                _end_moment(noted, aspects, events, calling, shown)
                 noted = due
             count += 1
             before = aspects[group]
             if before < PERMISSIVE or aspect < PERMISSIVE:
-                for code in self._codes[group][aspect]:
-                    events.append(_new(Event, (due, code, group + 1)))
+                if shown is None:
+                    for code in self._codes[group][aspect]:
+                        events.append(new(Event, (due, code, group + 1)))
                 if before < PERMISSIVE <= aspect:
                     waiting[group] = NOT_WAITING
                 elif before >= PERMISSIVE and called >> group & 1:
@@ -312,8 +341,11 @@ class Engine:
             if before >= PERMISSIVE and aspect < before:
                 ended[group] = due
             aspects[group], since[group] = aspect, due
-        lamps = (tuple(aspects), tuple(since), tuple(ended), tuple(waiting))
-        return _new(EngineState, (now, stage, settled_at, *lamps, pending[count:], called))
+        after = tuple(aspects)
+        if shown is not None:
+            shown.append((noted, after))
+        record = (now, stage, settled_at, after, tuple(since), tuple(ended), tuple(waiting), pending[count:])
+        return new(EngineState, (*record, called))
 
     def _note_waiting(
         self, state: EngineState, calls: int, events: list[Event], before: tuple[int, ...] | None = None
@@ -328,16 +360,11 @@ class Engine:
         before_lit = lit if before is aspects else (kept.get(before) or self._lit(before)).mask
         changed = ((calls & ~lit) ^ (called & ~before_lit)) & self._all_groups
         if not changed:
-            return state if calls == called else _new(EngineState, (*state[:-1], calls))
-        now, waiting = state.now, list(state.waiting_since)
-        while changed:
-            group = (changed & -changed).bit_length() - 1
-            changed &= changed - 1
-            waits = calls & ~lit & 1 << group
-            waiting[group] = now if waits else NOT_WAITING
-            if not lit >> group & 1:
-                events.append(self._call_event(now, group, waits > 0))
-        return _new(EngineState, (*state[:6], tuple(waiting), state.pending, calls))
+            return state if calls == called else new(EngineState, (*state[:-1], calls))
+        for group in _members(changed & ~lit):
+            events.append(self._call_event(state.now, group, calls >> group & 1 > 0))
+        waiting = _waiting(state.waiting_since, calls & ~lit, changed, state.now)
+        return new(EngineState, (*state[:6], waiting, state.pending, calls))
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
         if request not in (KEEP, state.stage):
@@ -354,7 +381,7 @@ class Engine:
         if state.pending:
             # Of a walk, which ends by itself: nobody may leave before its yellow, and that ends in red.
             pending = tuple(sorted([*state.pending, *pending]))
-        return _new(EngineState, (state.now, stage, settled_at, *state[3:7], pending, state.called))
+        return new(EngineState, (state.now, stage, settled_at, *state[3:7], pending, state.called))
 
     def _serve(self, state: EngineState, on_demand: int) -> EngineState:
         if self._about_to_leave(state):
@@ -467,9 +494,33 @@ class Engine:
         return Event(now, HiRes.CALL_ON if called else HiRes.CALL_OFF, group + 1)
 
 
-def _at(now: int, state: EngineState) -> EngineState:
-    """The same state at another time; several times cheaper than `_replace`."""
-    return _new(EngineState, (now, *state[1:]))
+def _waiting(since: tuple[int, ...], calls: int, changed: int, now: int) -> tuple[int, ...]:
+    """Since when each group waits once the calls of the `changed` groups (bit mask) are as in `calls`."""
+    waiting = list(since)
+    for group in _members(changed):
+        waiting[group] = now if calls >> group & 1 else NOT_WAITING
+    return tuple(waiting)
+
+
+def _members(mask: int) -> Iterator[int]:
+    """The groups of a bit mask, by index."""
+    while mask:
+        yield (mask & -mask).bit_length() - 1
+        mask &= mask - 1
+
+
+def _end_moment(
+    moment: int,
+    aspects: list[int],
+    events: list[Event],
+    calling: list[Event],
+    shown: list[tuple[int, tuple[int, ...]]] | None,
+) -> None:
+    """All lamps due at the moment are on: tell them, or the calls that follow them."""
+    if shown is not None:
+        shown.append((moment, tuple(aspects)))
+    events += calling
+    calling.clear()
 
 
 def shown_green(aspect: int) -> bool:

@@ -42,6 +42,7 @@ TESTS = (
     "test_engine_edges.py",
     "test_engine_details.py",
     "test_engine.py",
+    "test_engine_run.py",
     "test_engine_restarted_turn.py",
     "test_guard.py",
     "test_guard_details.py",
