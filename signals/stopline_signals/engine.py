@@ -21,10 +21,11 @@ from stopline_signals.engine_state import (
     new,
     passed_to,
 )
+from stopline_signals.engine_tables import event_codes, stages_that_keep, transition_table, turns_across
 from stopline_signals.errors import PlanError
 from stopline_signals.events import Event, HiRes
 from stopline_signals.plan import Aspect, GroupKind, SignalPlan
-from stopline_signals.transition import GREEN, PERMISSIVE, RED, Transitions
+from stopline_signals.transition import PERMISSIVE, RED, Transitions
 
 __all__ = ["KEEP", "LONG_AGO", "NOT_WAITING", "Advanced", "Engine", "EngineState", "Run", "shown_green"]
 
@@ -45,22 +46,22 @@ class Engine:
         self.plan = plan
         self._transitions = Transitions(plan)
         self._minimum = tuple(group.minimum for group in plan.groups)
-        self._codes = tuple(_codes(group.kind) for group in plan.groups)
+        self._codes = tuple(event_codes(group.kind) for group in plan.groups)
         self._pedestrian = tuple(group.kind is GroupKind.PEDESTRIAN for group in plan.groups)
         self.all_red = len(plan.stages)
         """Stage number of all red, one past the plan's own; for operators and flash, never for policies."""
         self._all_stages = (2 << len(plan.stages)) - 1
         self._all_groups = (1 << len(plan.groups)) - 1
-        self._keeping = self._stages_that_keep()
-        self._turns = self._turns_across()
+        self._keeping = stages_that_keep(self._transitions)
+        self._turns = turns_across(plan)
         self._lit_by_aspects: dict[tuple[int, ...], Lit] = {}
         on_demand = self._transitions.on_demand
         self._served = tuple(
             sum(1 << g for g, aspect in enumerate(row) if aspect >= PERMISSIVE and on_demand >> g & 1)
             for row in self._transitions.stage_aspects
         )
-        self._typical = self._transition_table(~self._transitions.on_demand)
-        self._worst = self._transition_table(-1)
+        self._typical = transition_table(self._transitions, ~on_demand)
+        self._worst = transition_table(self._transitions, -1)
         serving = tuple(plan.stages_serving(group) for group in range(len(plan.groups)))
         self._serving = tuple(sum(1 << stage for stage in stages) for stages in serving)
         longest = max(self._minimum)
@@ -456,38 +457,6 @@ class Engine:
             together += [t for t in self._turns[member] if aspects[t] == PERMISSIVE and t not in together]
         return keepers
 
-    def _turns_across(self) -> tuple[tuple[int, ...], ...]:
-        """Per group: the turns that cross it as oncoming traffic."""
-        groups = self.plan.groups
-        return tuple(
-            tuple(turn for turn, other in enumerate(groups) if group.name in other.oncoming)
-            for group in groups
-        )
-
-    def _stages_that_keep(self) -> tuple[tuple[int, int], ...]:
-        """Per group: masks of the stages that keep it at least permissive, and that keep it protected."""
-        aspects = self._transitions.stage_aspects
-        return tuple(
-            (
-                sum(1 << s for s, row in enumerate(aspects) if row[group] >= PERMISSIVE),
-                sum(1 << s for s, row in enumerate(aspects) if row[group] >= GREEN),
-            )
-            for group in range(len(self.plan.groups))
-        )
-
-    def _transition_table(self, active: int) -> tuple[tuple[int, ...], ...]:
-        """Transition times between settled stages in which the groups of the mask `active` are green."""
-        stages = self._transitions.stage_aspects
-        long_ago = (LONG_AGO,) * len(self.plan.groups)
-        table: list[tuple[int, ...]] = []
-        for row in stages:
-            shown = [aspect if active >> group & 1 else RED for group, aspect in enumerate(row)]
-            ways = [
-                self._transitions.schedule(to, shown, long_ago, 0, 0).settled_at for to in range(len(stages))
-            ]
-            table.append(tuple(ways))
-        return tuple(table)
-
     def _call_event(self, now: int, group: int, called: bool) -> Event:
         if called and self._pedestrian[group]:
             return Event(now, HiRes.PED_CALL, group + 1)
@@ -526,11 +495,3 @@ def _end_moment(
 def shown_green(aspect: int) -> bool:
     """Whether an aspect lets its traffic go, protected or permissive."""
     return aspect >= Aspect.PERMISSIVE
-
-
-def _codes(kind: GroupKind) -> tuple[tuple[HiRes, ...], ...]:
-    """The events a group of that kind emits on showing red, yellow, permissive and green."""
-    if kind is GroupKind.PEDESTRIAN:
-        return (HiRes.DONT_WALK,), (HiRes.PED_CLEARANCE,), (HiRes.WALK,), (HiRes.WALK,)
-    end = (HiRes.YELLOW_END, HiRes.RED_CLEARANCE)
-    return end, (HiRes.GREEN_END, HiRes.YELLOW), (HiRes.GREEN,), (HiRes.GREEN,)
