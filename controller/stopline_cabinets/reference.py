@@ -310,11 +310,11 @@ class ReferenceCabinet:
             self._observer(now, self.aspects)
 
     def _request(self, now: int) -> int:
+        # Who stands at the panel sees the street: not even a train is above that, or above its flash.
+        preempted = self._preempted(held=self._flash or not self._started or self._manual is not None)
         if self._flash or not self._started:
             return KEEP
-        preempted = self._preempted()
-        rail = self._preempt is not None and self._preempts[self._preempt].rail
-        if self._manual is not None and not rail:
+        if self._manual is not None:
             return self._manual
         if preempted is not None:
             return preempted
@@ -325,15 +325,15 @@ class ReferenceCabinet:
             return self._local.request(self._engine_state, self._demand, self.readings, pattern, closed)
         return self._rows(command, now) if command.kind is Kind.STAGES else self.engine.all_red
 
-    def _preempted(self) -> int | None:
-        """The stage a preempt wants; its own inputs end every plan, as the panel does."""
+    def _preempted(self, *, held: bool) -> int | None:
+        """The stage a preempt wants; its own inputs end every plan, as the panel does. `held`: all wait."""
         command = self._active.command if self._active else None
         asked = 1 << command.pattern - 1 if command and command.kind is Kind.PREEMPT else 0
         called = self.preempt_inputs | asked
         if not called and self._called == 0 and self._preempt is None:
             return None
         self._called = called
-        decision = self._preempt_control.decide(self._preempt_memory, self._engine_state, called)
+        decision = self._preempt_control.decide(self._preempt_memory, self._engine_state, called, held=held)
         self._preempt_memory, self._preempt = decision.memory, decision.active
         if self._preempt is None:
             self._wired = False

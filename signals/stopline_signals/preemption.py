@@ -58,14 +58,20 @@ class PreemptControl:
         count = len(self._preempts)
         return PreemptMemory((PreemptStatus.NOT_ACTIVE,) * count, (now,) * count, (-1,) * count)
 
-    def decide(self, memory: PreemptMemory, state: EngineState, inputs: int) -> PreemptDecision:
-        """Follow the inputs (bit mask of preempts called) and say which stage is asked for now."""
+    def decide(
+        self, memory: PreemptMemory, state: EngineState, inputs: int, *, held: bool = False
+    ) -> PreemptDecision:
+        """Follow the inputs (bit mask of preempts called) and say which stage is asked for now.
+
+        While `held`, by the panel or by flash, every call waits. What had begun begins anew afterwards: a
+        track that somebody let traffic onto meanwhile is cleared again.
+        """
         status, since = list(memory.status), list(memory.since)
         called = [
             (since_call if since_call >= 0 else state.now) if inputs >> index & 1 else -1
             for index, since_call in enumerate(memory.called_since)
         ]
-        active = self._active(status, called, state.now)
+        active = None if held else self._active(status, called, state.now)
         for index, preempt in enumerate(self._preempts):
             following = self._following(
                 index, preempt, status[index], since[index], called[index], state, active

@@ -34,9 +34,11 @@ class Preempts:
         return self._memory.status
 
     @property
-    def rail(self) -> bool:
-        """Whether the one in charge is a railway's."""
-        return self.active is not None and self._plan.preempts[self.active].rail
+    def ends_flash(self) -> bool:
+        """Whether flash that was asked for ends: one is in charge, or called by its own input and not too long."""
+        waiting = PreemptStatus.NOT_ACTIVE_WITH_CALL
+        calls = any(self.inputs >> n & 1 and status is waiting for n, status in enumerate(self.states))
+        return calls or self.active is not None
 
     def load(self, plan: SignalPlan) -> None:
         """The rows of the table changed."""
@@ -49,8 +51,8 @@ class Preempts:
         self._quiet = True
         self.active = None
 
-    def tick(self, now: int, state: EngineState, remote: int) -> int | None:
-        """Follow the inputs; the stage asked for, None when no preempt has a say."""
+    def tick(self, now: int, state: EngineState, remote: int, *, held: bool = False) -> int | None:
+        """Follow the inputs; the stage asked for, None when no preempt has a say. While `held` all wait."""
         called = self.inputs | remote
         if self._quiet and not called and not self._called:
             return None
@@ -60,7 +62,7 @@ class Preempts:
                 self._log.add(now, code, number + 1)
         self._called = called
         before = self._memory.status
-        decision = self._control.decide(self._memory, state, called)
+        decision = self._control.decide(self._memory, state, called, held=held)
         self._memory, self.active = decision.memory, decision.active
         self._quiet = all(status is PreemptStatus.NOT_ACTIVE for status in self._memory.status)
         for number, (old, new) in enumerate(zip(before, self._memory.status, strict=True), start=1):

@@ -311,13 +311,17 @@ class Unit:
         self.journal.checks(at, mask(self.actuation.opposed))
 
     def _request(self, at: int) -> int:
-        if not self._started or self._flash is not FlashPhase.STEADY or self.tripped:
+        dark = not self._started or self._flash is not FlashPhase.STEADY or self.tripped
+        remote = self.controls.mask("preemptControlState")
+        # Who stands at the panel sees the street: not even a train is above that, or above flash.
+        held = dark or self.manual is not None
+        preempt = self.preempts.tick(at, self.state, remote, held=held)
+        if dark:
             return KEEP
-        preempt = self.preempts.tick(at, self.state, self.controls.mask("preemptControlState"))
-        if preempt is not None and (self.manual is None or self.preempts.rail):
-            return preempt
         if self.manual is not None:
             return self.manual
+        if preempt is not None:
+            return preempt
         if self.coordinator.runs_program:
             wanted = self.engine.program_request(self.state)
             return wanted if self.actuation.may_leave(self.state, wanted, self.lamps) else KEEP
@@ -325,7 +329,7 @@ class Unit:
 
     @property
     def _flash_wanted(self) -> bool:
-        return self.panel_flash or self.coordinator.number == FLASH
+        return self.panel_flash or (self.coordinator.number == FLASH and not self.preempts.ends_flash)
 
     def _follow(self, at: int) -> None:
         before = self.lamps.shown
