@@ -134,7 +134,7 @@ def test_a_fire_engine_waits_for_the_train(bench: Bench) -> None:
 
 
 def test_the_panel_has_the_signals_even_while_a_train_comes(bench: Bench) -> None:
-    """Who stands there sees the street; once they leave, the track is cleared before the train's own stage."""
+    """Who stands there sees the street; once they leave, the track is cleared before the train goes."""
     bench.call(RAIL, True)
     bench.run(900)
     assert bench.stage == MAIN
