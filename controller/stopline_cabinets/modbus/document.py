@@ -106,7 +106,10 @@ minimum green or walk of the stage's groups.
 All red and flash are entered over the cabinet's own transitions, no clearance cut; flash is left over
 its start-up. Under kind 4 the cabinet decides by itself, by the plan of its own that `pattern` names.
 Under kind 5 the cabinet runs that preempt as if its input were on: entry over its own minimums and
-clearances, dwell, and at the plan's end its own exit. A wired input of its own ends every plan.
+clearances, dwell, and at the plan's end its own exit. A wired input of its own ends every plan. The panel's
+manual control and flash, the monitor's included, outrank every preempt, a railway's too: who stands there
+sees the street. A preempt called meanwhile waits and then begins anew, its track clearance first. A
+railway's outranks everything else.
 A group to call counts as one whose detector calls, until the plan ends or another one does not name
 it. A group to omit has no demand and no stage with it is begun, unless a row names that stage."""
 

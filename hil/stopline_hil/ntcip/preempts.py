@@ -35,7 +35,7 @@ class Preempts:
 
     @property
     def ends_flash(self) -> bool:
-    XX
+        """Whether flash that was asked for ends: one is in charge, or its own input calls, not too long."""
         waiting = PreemptStatus.NOT_ACTIVE_WITH_CALL
         calls = any(self.inputs >> n & 1 and status is waiting for n, status in enumerate(self.states))
         return calls or self.active is not None
