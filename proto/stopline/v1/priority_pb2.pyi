@@ -74,6 +74,10 @@ class _PriorityStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priorit
     """Refused: see the reason."""
     PRIORITY_STATE_COMPLETED: _PriorityState.ValueType  # 7
     """The vehicle passed or cancelled."""
+    PRIORITY_STATE_COOLDOWN: _PriorityState.ValueType  # 8
+    """The junction gave way to transit a short time ago and does not again yet."""
+    PRIORITY_STATE_STALE: _PriorityState.ValueType  # 9
+    """Nothing was heard for too long: the earlier request has ended, this report begins a new one."""
 
 class PriorityState(_PriorityState, metaclass=_PriorityStateEnumTypeWrapper):
     """State of one request at one junction."""
@@ -94,6 +98,10 @@ PRIORITY_STATE_REJECTED: PriorityState.ValueType  # 6
 """Refused: see the reason."""
 PRIORITY_STATE_COMPLETED: PriorityState.ValueType  # 7
 """The vehicle passed or cancelled."""
+PRIORITY_STATE_COOLDOWN: PriorityState.ValueType  # 8
+"""The junction gave way to transit a short time ago and does not again yet."""
+PRIORITY_STATE_STALE: PriorityState.ValueType  # 9
+"""Nothing was heard for too long: the earlier request has ended, this report begins a new one."""
 Global___PriorityState: _TypeAlias = PriorityState  # noqa: Y015
 
 @_typing.final
@@ -148,6 +156,7 @@ class ReportRequest(_message.Message):
     UPCOMING_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
     DESIRED_SPEED_MPS_FIELD_NUMBER: _builtins.int
+    LATE_S_FIELD_NUMBER: _builtins.int
     vehicle_id: _builtins.str
     """Vehicle identifier."""
     vehicle_class: Global___VehicleClass.ValueType
@@ -160,6 +169,8 @@ class ReportRequest(_message.Message):
     """True ends all requests of the vehicle."""
     desired_speed_mps: _builtins.float
     """Speed the vehicle would drive unhindered, m/s; 0 = not known."""
+    late_s: _builtins.float
+    """Seconds behind the timetable, negative = ahead of it; only transit that is late enough is served."""
     @_builtins.property
     def measured_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the measurement by the vehicle's clock; logged, never compared with ours."""
@@ -179,10 +190,11 @@ class ReportRequest(_message.Message):
         upcoming: _abc.Iterable[Global___UpcomingJunction] | None = ...,
         cancel: _builtins.bool = ...,
         desired_speed_mps: _builtins.float = ...,
+        late_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["measured_at", b"measured_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "desired_speed_mps", b"desired_speed_mps", "measured_at", b"measured_at", "sequence", b"sequence", "speed_mps", b"speed_mps", "upcoming", b"upcoming", "vehicle_class", b"vehicle_class", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "desired_speed_mps", b"desired_speed_mps", "late_s", b"late_s", "measured_at", b"measured_at", "sequence", b"sequence", "speed_mps", b"speed_mps", "upcoming", b"upcoming", "vehicle_class", b"vehicle_class", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,6 +212,7 @@ class JunctionPriority(_message.Message):
     ETA_S_FIELD_NUMBER: _builtins.int
     START_IN_S_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    GREEN_IN_S_FIELD_NUMBER: _builtins.int
     junction_id: _builtins.str
     """Junction identifier."""
     state: Global___PriorityState.ValueType
@@ -212,6 +225,8 @@ class JunctionPriority(_message.Message):
     """Seconds until the stage will be asked for; 0 = now."""
     reason: _builtins.str
     """Reason in words."""
+    green_in_s: _builtins.float
+    """Seconds until the stage asked for is green if nothing else comes between; 0 = it is, or none is asked for."""
     def __init__(
         self,
         *,
@@ -221,10 +236,11 @@ class JunctionPriority(_message.Message):
         eta_s: _builtins.float = ...,
         start_in_s: _builtins.float = ...,
         reason: _builtins.str = ...,
+        green_in_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eta_s", b"eta_s", "junction_id", b"junction_id", "reason", b"reason", "stage", b"stage", "start_in_s", b"start_in_s", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eta_s", b"eta_s", "green_in_s", b"green_in_s", "junction_id", b"junction_id", "reason", b"reason", "stage", b"stage", "start_in_s", b"start_in_s", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
