@@ -9,7 +9,7 @@ from typing import Any
 from stopline_mmu.config import Card, Channel, card_from_table
 from stopline_mmu.lamps import Lamp
 from stopline_mmu.violations import Rule, Violation
-from stopline_mmu.ways import GREENISH, MOVING, STOPPED, Timers, Way, way_between
+from stopline_mmu.ways import GREENISH, MOVING, STOPPED, Timers, Way, rights, way_between
 
 Fault = tuple[Rule, tuple[int, ...]]
 KEPT = 10_000
@@ -90,7 +90,10 @@ class Monitor:
             return True
         if self._lamps is None or self._open:
             return False
-        key = (self._key or bytes((*self._lamps, *self._right))) + bytes(shown)
+        if not self._key:
+            self._right = list(rights(self._lamps, self._right))
+            self._key = bytes((*self._lamps, *self._right))
+        key = self._key + bytes(shown)
         if key not in self._ways and len(self._ways) < KEPT_WAYS:
             lamps = tuple(Lamp(lamp) for lamp in shown)
             self._ways[key] = way_between(self.card, self._foes, self._lamps, lamps, self._right)

@@ -91,7 +91,7 @@ def way_between(
     changed = [i for i, lamp in enumerate(lamps) if before[i] is not lamp]
     if any(_wrong(card, i, before[i], lamps) for i in changed):
         return None
-    after = tuple(lamp if lamp in GREENISH else right[i] for i, lamp in enumerate(lamps))
+    after = rights(lamps, right)
     if _conflict(card, foes, lamps, after):
         return None
     ends = {i for i in changed if before[i] in GREENISH and lamps[i] not in GREENISH}
@@ -112,6 +112,18 @@ def way_between(
         tuple(i for i in changed if before[i] not in MOVING and lamps[i] in MOVING),
         tuple(sorted(ends)),
         tuple(sorted(protected_ends)),
+    )
+
+
+def rights(lamps: Sequence[Lamp], before: Sequence[Lamp]) -> tuple[Lamp, ...]:
+    """Whose green each channel shows, or its yellow ends; `before` is the same of the lamps until now.
+
+    A channel that is red has none, and counts as protected: which green it last had matters to nobody, and
+    told apart would make every change of lamps many ways.
+    """
+    return tuple(
+        lamp if lamp in GREENISH else before[i] if lamp is Lamp.YELLOW else Lamp.GREEN
+        for i, lamp in enumerate(lamps)
     )
 
 

@@ -20,7 +20,7 @@ import pytest
 from tests.signals.recorded_runs import course, plans, record_of
 
 Place = tuple[Any, str]
-RECORDED = ("engine", "transition", "guard")
+RECORDED = ("engine", "engine_tables", "transition", "guard")
 """The modules that the recorded runs run."""
 PATIENCE_S = 5
 """Seconds of CPU after which a mutant counts as hanging; all runs together take less than one."""
@@ -73,7 +73,9 @@ def _unwrapped(module: str) -> Iterator[tuple[str, Place, Callable[..., Any]]]:
         path = sound.__name__.removesuffix("__mutmut_orig")
         parts = path.split("ǁ")[1:] if "ǁ" in path else [path.removeprefix("x_")]
         owner = getattr(code, parts[0]) if len(parts) > 1 else code
-        setattr(owner, parts[-1], sound)
+        wrapped = getattr(owner, parts[-1])
+        for place in [owner] if isinstance(owner, type) else _holders(parts[-1], wrapped):
+            setattr(place, parts[-1], sound)
         for name, mutant in table.items():
             if name != "_mutmut_orig":
                 yield f"stopline_signals.{module}.{name}", (owner, parts[-1]), mutant

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopline_signals import KEEP, Engine, EngineState, PlanError, SignalPlan
-from tests.signals.plans_for_tests import WALK, four_groups, random_plans
+from tests.signals.plans_for_tests import EAST, NORTH, WALK, four_groups, random_plans
 from tests.signals.recorded_runs import plans
 
 Asked = list[tuple[int, int, int, bool]]
@@ -128,3 +128,31 @@ def test_an_answer_is_not_remembered_for_another_moment() -> None:
             expected = fresh[0] if state is early else fresh[1]
             assert (engine.legal(state), engine.most_overdue(state)) == expected
     assert fresh[0] != fresh[1]
+
+
+def test_what_is_remembered_of_one_junction_is_not_taken_for_another() -> None:
+    """An engine asked about two courses in turn, as by a preview, answers each as if it were the only one."""
+    plan = four_groups()
+    engine = Engine(plan)
+    settled = engine.run(engine.start(0), 3000).state
+    just_lit = settled._replace(since=(3000,) * len(plan.groups))
+    lit_otherwise = settled._replace(aspects=engine.run(settled, 3400, 1).state.aspects, since=just_lit.since)
+    for state in (settled, just_lit, settled, lit_otherwise._replace(stage=1), just_lit, settled):
+        assert engine.legal(state) == Engine(plan).legal(state)
+    late = engine.sense(engine.sense(settled, 1 << NORTH | 1 << EAST, 3000), 1 << EAST, 9000)
+    calm = engine.sense(settled, 1 << EAST, 3000)
+    assert (engine.most_overdue(late), engine.most_overdue(calm)) == (EAST, None)
+    later = engine.sense(late, 1 << NORTH | 1 << EAST, 9000)
+    assert engine.most_overdue(later) == EAST
+
+
+@pytest.mark.parametrize("patience", [0, 1, 50])
+def test_who_begins_to_wait_is_overdue_when_its_patience_ends(patience: int) -> None:
+    plan = four_groups()
+    engine = Engine(plan)
+    state = engine.run(engine.start(0), 3000).state
+    assert engine.most_overdue(state) is None
+    state = engine.sense(state, 1 << EAST, 3000)
+    limit = 3000 + engine.limits[EAST]
+    assert engine.most_overdue(engine.sense(state, 1 << EAST, limit + patience)) == EAST
+    assert engine.most_overdue(engine.sense(state, 1 << EAST, limit - 1 - patience)) is None
