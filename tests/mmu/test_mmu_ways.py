@@ -8,6 +8,7 @@ import pytest
 
 from stopline_mmu import Card, Channel, Lamp, Monitor
 from stopline_mmu.config import Thresholds
+from stopline_mmu.ways import MOVING
 
 ORDINARY = (Lamp.RED, Lamp.YELLOW, Lamp.PERMISSIVE, Lamp.GREEN)
 LIKELY = {
@@ -57,7 +58,8 @@ def memory(monitor: Monitor) -> tuple[object, ...]:
         monitor._moving_since,
         monitor._ended,
         monitor._protected_end,
-        monitor._right,
+        # Which green a red channel last had is nobody's business.
+        [right for right, lamp in zip(monitor._right, monitor._lamps or (), strict=True) if lamp in MOVING],
         monitor._lamps,
         monitor._open,
         monitor._reported,
