@@ -69,4 +69,8 @@ def stack_problem(order: Sequence[Source]) -> str | None:
         return f"the stack needs every source exactly once ({', '.join(Source)}); {found}"
     if order[0] is not Source.CABINET or order[-1] is not Source.LOCAL:
         return "the stack must begin with 'cabinet' (its manual panel is never fought) and end with 'local'"
+    if order[1] is not Source.RAIL:
+        return "rail must come right after 'cabinet': it outranks all but the cabinet's own manual and flash"
+    if order.index(Source.TRANSIT) < order.index(Source.EMERGENCY):
+        return "'emergency' must come before 'transit': a bus never goes before an emergency vehicle"
     return None

@@ -29,7 +29,7 @@ from stopline_controller.site import JunctionSite, Site
 from stopline_controller.site_tables import DetectorsTable
 from stopline_controller.snapshots import Hub
 from stopline_controller.statistics import Statistics
-from stopline_signals.priority import PrioritySettings
+from stopline_signals.priority import PrioritySettings, TransitSettings
 
 IDLE_INTERVAL_S = 5.0
 """How often commands are refreshed at a site without a policy, seconds."""
@@ -187,5 +187,15 @@ def _ttl(site: Site, interval: float) -> float:
 def _priority_settings(site: Site) -> PrioritySettings:
     table = site.tables.priority
     return PrioritySettings(
-        report_timeout=table.report_timeout_s, margin=table.margin_s, max_presence=table.max_presence_s
+        report_timeout=table.report_timeout_s,
+        margin=table.margin_s,
+        max_presence=table.max_presence_s,
+        recovery=table.recovery,
+        transit=TransitSettings(
+            late=table.transit_late_s,
+            extension=table.transit_extension_s,
+            early=table.transit_early_s,
+            kept=table.transit_kept_s,
+            cooldown=table.transit_cooldown_s,
+        ),
     )

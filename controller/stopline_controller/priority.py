@@ -17,7 +17,13 @@ from stopline_signals.priority import (
     VehicleReport,
 )
 
-SOURCES = {Urgency.EMERGENCY: Source.EMERGENCY, Urgency.TRANSIT: Source.TRANSIT}
+SOURCES = {
+    Urgency.EMERGENCY: Source.EMERGENCY,
+    # Who makes up for an emergency asks as mildly as transit does: below operators, without grace, and never
+    # by a preempt. The rule book gives the word to one of the two.
+    Urgency.RECOVERY: Source.TRANSIT,
+    Urgency.TRANSIT: Source.TRANSIT,
+}
 
 
 class PriorityBook:

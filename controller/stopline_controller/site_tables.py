@@ -159,6 +159,18 @@ class PriorityTable(Table):
     """How long before the vehicle the green should be there."""
     max_presence_s: Seconds = 120.0
     """Longest time one vehicle may hold a junction."""
+    recovery: bool = True
+    """Whether who waited longest is asked for after an emergency vehicle, before the policy decides."""
+    transit_late_s: Annotated[float, Field(ge=-7_200, le=7_200)] = 60.0
+    """Seconds behind its timetable from which on a bus or tram is served."""
+    transit_extension_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    """Longest time a green is held for a bus or tram."""
+    transit_early_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    """By how much another green may be shorter for a bus or tram than the junction's program has it."""
+    transit_kept_s: Annotated[float, Field(ge=0, le=120)] = 15.0
+    """Green that others keep at a junction without a program."""
+    transit_cooldown_s: Annotated[float, Field(ge=0, le=3_600)] = 120.0
+    """After a bus or tram was served, how long none is at that junction."""
 
 
 class MetricsTable(Table):

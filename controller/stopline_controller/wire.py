@@ -75,6 +75,8 @@ PRIORITY_STATES = {
     State.GREEN: priority_pb2.PRIORITY_STATE_GREEN,
     State.REJECTED: priority_pb2.PRIORITY_STATE_REJECTED,
     State.COMPLETED: priority_pb2.PRIORITY_STATE_COMPLETED,
+    State.COOLDOWN: priority_pb2.PRIORITY_STATE_COOLDOWN,
+    State.STALE: priority_pb2.PRIORITY_STATE_STALE,
 }
 VEHICLE_CLASSES = {
     priority_pb2.VEHICLE_CLASS_FIRE: VehicleClass.FIRE,
@@ -272,6 +274,7 @@ def report_from(message: priority_pb2.ReportRequest) -> VehicleReport:
             for ahead in message.upcoming
         ),
         cancel=message.cancel,
+        late_s=message.late_s,
     )
 
 
@@ -284,4 +287,5 @@ def progress_message(progress: Progress) -> priority_pb2.JunctionPriority:
         eta_s=progress.eta_s,
         start_in_s=progress.start_in_s,
         reason=progress.reason,
+        green_in_s=progress.green_in_s,
     )

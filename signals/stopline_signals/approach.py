@@ -43,7 +43,7 @@ def need(now: Now, group: int, *, margin_s: float, wanted: int | None = None) ->
     stage that is preferred when it serves the group as well.
     """
     stage = serving_stage(now, group, wanted)
-    way = _way_tenths(now, stage)
+    way = way_tenths(now, stage)
     return Need(stage, queue_s(now.engine.plan, now.readings, group) + margin_s + way / 10)
 
 
@@ -98,6 +98,16 @@ def relieving_stage(now: Now, group: int) -> int | None:
     return stage if plan.stages[stage].aspect(longest) > aspects[longest] else None
 
 
+def way_tenths(now: Now, stage: int) -> int:
+    """Tenths from now until the stage is green if nothing else is asked for."""
+    engine, state = now.engine, now.state
+    if stage == state.stage:
+        return max(state.settled_at - state.now, 0)
+    wait = engine.earliest(state, stage) - state.now
+    # From the lamps as they are: a walk that has not begun costs nothing.
+    return wait + engine.transition_time(state, stage)
+
+
 def queue_s(plan: SignalPlan, readings: Sequence[DetectorReading], group: int) -> float:
     """Seconds until the vehicles now queued in front of the group's stop line are gone."""
     queued = 0.0
@@ -109,16 +119,6 @@ def queue_s(plan: SignalPlan, readings: Sequence[DetectorReading], group: int) -
             # The queue goes on beyond what is seen.
             queued += UNSEEN * detector.capacity
     return START_UP_S + HEADWAY_S * queued / max(plan.groups[group].lanes, 1.0) if queued else 0.0
-
-
-def _way_tenths(now: Now, stage: int) -> int:
-    """Tenths from now until the stage is green if nothing else is asked for."""
-    engine, state = now.engine, now.state
-    if stage == state.stage:
-        return max(state.settled_at - state.now, 0)
-    wait = engine.earliest(state, stage) - state.now
-    # From the lamps as they are: a walk that has not begun costs nothing.
-    return wait + engine.transition_time(state, stage)
 
 
 def _detour_tenths(now: Now, other: int, stage: int) -> int:

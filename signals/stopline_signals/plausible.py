@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stopline_signals.priority import VehicleClass, VehicleReport
+    from stopline_signals.vehicles import VehicleClass, VehicleReport
 
 FASTEST_MPS = 60.0
 FARTHEST_M = 10_000.0
 LONGEST_ETA_S = 1_800.0
+LATEST_S = 7_200.0
+"""Behind a timetable, or ahead of it; beyond that it is another trip's."""
 MOST_AHEAD = 64
 SLACK_M = 100.0
 """Metres that a position may be wrong, or older than its report."""
@@ -39,6 +41,8 @@ def implausible(report: VehicleReport, last: Told | None, now: float) -> str:
         return "a number is negative or none at all"
     if max(report.speed_mps, report.desired_mps) > FASTEST_MPS:
         return f"nobody drives over {FASTEST_MPS:g} m/s"
+    if not abs(report.late_s) <= LATEST_S:
+        return f"nobody is over {LATEST_S:g} s late"
     if len(report.ahead) > MOST_AHEAD:
         return f"{len(report.ahead)} junctions ahead; at most {MOST_AHEAD} are taken"
     if len({ahead.junction for ahead in report.ahead}) < len(report.ahead):

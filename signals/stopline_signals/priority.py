@@ -5,15 +5,40 @@ Pure but for the book's own memory: whoever uses it says what time it is, in sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from stopline_signals.approach import Now, closing, need, relieving_stage
+from stopline_signals.approach import Now, closing, need, relieving_stage, way_tenths
 from stopline_signals.engine import KEEP, shown_green
 from stopline_signals.plan import GroupKind, SignalPlan
 from stopline_signals.plausible import Told, implausible, told
+from stopline_signals.recovery import Debts
+from stopline_signals.transit import TransitRule, TransitSettings
+from stopline_signals.vehicles import (
+    CLASSES,
+    Ahead,
+    Progress,
+    Request,
+    State,
+    Urgency,
+    VehicleClass,
+    VehicleReport,
+    Wish,
+)
+
+__all__ = [
+    "CLASSES",
+    "Ahead",
+    "PriorityRequests",
+    "PrioritySettings",
+    "Progress",
+    "State",
+    "TransitSettings",
+    "Urgency",
+    "VehicleClass",
+    "VehicleReport",
+    "Wish",
+]
 
 SLOWEST_MPS = 8.0
 """A vehicle that stands in a queue is expected to drive at least this fast once the queue moves."""
@@ -33,104 +58,6 @@ SMOOTH_S = 10.0
 """Time over which its present speed is smoothed, seconds."""
 
 
-class VehicleClass(StrEnum):
-    """Class of a vehicle; all but transit ask as emergency vehicles."""
-
-    FIRE = "fire"
-    AMBULANCE = "ambulance"
-    POLICE = "police"
-    TRANSIT = "transit"
-
-
-CLASSES = tuple(VehicleClass)
-"""Who goes first of those that ask at the same moment."""
-
-
-class Urgency(StrEnum):
-    """What a request may interrupt: an emergency breaks coordination, transit keeps it."""
-
-    EMERGENCY = "emergency"
-    TRANSIT = "transit"
-
-
-class State(StrEnum):
-    """What becomes of a request at one junction."""
-
-    WAITING = "waiting"
-    PENDING_SAFE_POINT = "pending safe point"
-    QUEUED = "queued"
-    GRANTED = "granted"
-    GREEN = "green"
-    REJECTED = "rejected"
-    COMPLETED = "completed"
-
-
-class Ahead(NamedTuple):
-    """A junction ahead; `group` or `approach` names the movement, `eta_s` 0 means compute it."""
-
-    junction: str
-    group: str = ""
-    approach: str = ""
-    distance_m: float = 0.0
-    eta_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VehicleReport:
-    """One report of one vehicle."""
-
-    vehicle: str
-    kind: VehicleClass
-    sequence: int
-    speed_mps: float = 0.0
-    desired_mps: float = 0.0
-    ahead: tuple[Ahead, ...] = ()
-    cancel: bool = False
-
-
-class Progress(NamedTuple):
-    """Status of one vehicle at one junction, as answered."""
-
-    junction: str
-    state: State
-    stage: int = KEEP
-    eta_s: float = 0.0
-    start_in_s: float = 0.0
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A vehicle's standing request at one junction; times in controller seconds."""
-
-    vehicle: str
-    kind: VehicleClass
-    group: int
-    arrives: float
-    activated: float | None = None
-    stage: int = KEEP
-    state: State = State.WAITING
-    start_in: float = 0.0
-    reason: str = ""
-    standing: bool = False
-    """Whether it stands, short of the stop line of its next junction."""
-    stuck_since: float | None = None
-    """Since when it stands although it has its green; then, since when those beside it have theirs."""
-    relief: int = KEEP
-    """The stage of those beside it, while it is asked for instead."""
-
-    def rank(self) -> tuple[int, float, int, float, str]:
-        """Emergency before transit, who was activated first, then by class, arrival and name."""
-        transit = self.kind is VehicleClass.TRANSIT
-        return (
-            int(transit),
-            float("inf") if self.activated is None else self.activated,
-            CLASSES.index(self.kind),
-            self.arrives,
-            self.vehicle,
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrioritySettings:
     """Times in seconds."""
@@ -141,15 +68,9 @@ class PrioritySettings:
     """How long before the vehicle the green should be there."""
     max_presence: float = 120.0
     """Longest time one vehicle may hold a junction."""
-
-
-class Wish(NamedTuple):
-    """The stage that the leading vehicle of a rank asks for at a junction."""
-
-    urgency: Urgency
-    stage: int
-    vehicle: str
-    reason: str
+    recovery: bool = False
+    """Whether who waited longest is asked for after an emergency, before the policy decides again."""
+    transit: TransitSettings = field(default_factory=TransitSettings)
 
 
 KEPT_VEHICLES = 1_000
@@ -163,10 +84,16 @@ class PriorityRequests:
         """One plan per junction that requests may name."""
         self._plans = plans
         self._settings = settings or PrioritySettings()
-        self._requests: dict[str, dict[str, _Request]] = {junction: {} for junction in plans}
+        self._requests: dict[str, dict[str, Request]] = {junction: {} for junction in plans}
         self._heard: dict[str, tuple[int, float]] = {}
         self._told: dict[str, Told] = {}
         self._speeds: dict[str, tuple[float, float]] = {}
+        self._silent: dict[str, set[str]] = {}
+        """Junctions at which a vehicle's request ended because it fell silent."""
+        self._debts = Debts()
+        self._transit = {
+            junction: TransitRule(self._settings.transit, self._settings.margin) for junction in plans
+        }
 
     def report(self, report: VehicleReport, now: float) -> list[Progress]:
         """Take a report in; returns the status at each of our junctions that it names or no longer names."""
@@ -179,6 +106,7 @@ class PriorityRequests:
             # Nothing of it counts: what stands falls silent unless a report that can be true follows.
             ours = sorted({ahead.junction for ahead in report.ahead if ahead.junction in self._plans})
             return [Progress(junction, State.REJECTED, reason=lie) for junction in ours]
+        stale = self._ended_by_silence(report.vehicle, now - at)
         self._told[report.vehicle] = told(report, now)
         self._heard[report.vehicle] = (report.sequence, now)
         if len(self._heard) > KEPT_VEHICLES:
@@ -187,15 +115,40 @@ class PriorityRequests:
         gone = [
             Progress(junction, State.COMPLETED, reason="cancelled" if report.cancel else "passed")
             for junction, requests in self._requests.items()
-            if junction not in named and requests.pop(report.vehicle, None) is not None
+            if junction not in named and report.vehicle in requests
         ]
+        for progress in gone:
+            self._end(progress.junction, report.vehicle)
         speed = self._expected_speed(report, now)
         refused = [
             Progress(ahead.junction, State.REJECTED, reason=problem)
             for ahead in named.values()
             if ahead.junction in self._plans and (problem := self._update(report, ahead, now, speed))
         ]
-        return [*self._standing(report.vehicle, now), *gone, *refused]
+        reason = f"silent for {now - at:.0f} s: what was asked for has ended, this begins anew"
+        standing = [
+            one._replace(state=State.STALE, reason=reason) if one.junction in stale else one
+            for one in self._standing(report.vehicle, now)
+        ]
+        return [*standing, *gone, *refused]
+
+    def _ended_by_silence(self, vehicle: str, silence: float) -> set[str]:
+        """Junctions at which the vehicle had asked for something before it fell silent."""
+        if silence <= self._settings.report_timeout:
+            return set()
+        ended = self._silent.pop(vehicle, set())
+        for junction, requests in self._requests.items():
+            if vehicle in requests:
+                # Nobody has looked at the junction since: it ends now.
+                self._end(junction, vehicle)
+                ended.add(junction)
+        return ended
+
+    def _end(self, junction: str, vehicle: str) -> None:
+        """A request is over; what an emergency has made others wait is made up for."""
+        request = self._requests[junction].pop(vehicle)
+        if self._settings.recovery and request.activated is not None:
+            self._debts.note(junction, vehicle)
 
     def _forget_silent(self, now: float) -> None:
         """Drop vehicles without a request that fell silent: they may count from the start again anyway."""
@@ -207,10 +160,11 @@ class PriorityRequests:
         }
         self._told = {vehicle: known for vehicle, known in self._told.items() if vehicle in self._heard}
         self._speeds = {vehicle: known for vehicle, known in self._speeds.items() if vehicle in self._heard}
+        self._silent = {vehicle: known for vehicle, known in self._silent.items() if vehicle in self._heard}
 
     def waiting(self, junction: str) -> bool:
-        """Whether any vehicle has a request at the junction."""
-        return bool(self._requests[junction])
+        """Whether any vehicle has a request at the junction, or the last one is still made up for."""
+        return bool(self._requests[junction]) or self._debts.owing(junction)
 
     def wishes(self, junction: str, here: Now, now: float, below: int | None = None) -> list[Wish]:
         """What vehicles ask of the junction as it is: at most one stage of each urgency.
@@ -220,29 +174,58 @@ class PriorityRequests:
         """
         requests = self._requests[junction]
         for vehicle in [v for v in requests if now - self._heard[v][1] > self._settings.report_timeout]:
-            del requests[vehicle]
-        leaders: dict[Urgency, _Request] = {}
-        for request in sorted(requests.values(), key=_Request.rank):
-            self._assess(request, here, now, leaders)
-        found = [
-            Wish(
-                urgency,
-                r.stage if r.relief == KEEP else r.relief,
-                r.vehicle,
-                f"{r.kind} {r.vehicle} {r.reason}",
-            )
-            for urgency, r in leaders.items()
-        ]
-        if Urgency.EMERGENCY not in leaders and (keeper := self._keeper(requests, here, now, below)):
-            reason = f"{keeper.kind} {keeper.vehicle} keeps the way to its stage short"
-            found.append(Wish(Urgency.EMERGENCY, here.state.stage, keeper.vehicle, reason))
-        return found
+            self._silent.setdefault(vehicle, set()).add(junction)
+            self._end(junction, vehicle)
+        if not requests and not self._debts.owing(junction):
+            return []
+        emergencies = [r for r in requests.values() if r.kind is not VehicleClass.TRANSIT]
+        wishes = (
+            self._emergency(emergencies, here, now, below),
+            self._recovery(junction, emergencies, here, now),
+            self._transit_wish(junction, here, now),
+        )
+        return [wish for wish in wishes if wish is not None]
+
+    def _emergency(
+        self, emergencies: Sequence[Request], here: Now, now: float, below: int | None
+    ) -> Wish | None:
+        leader: Request | None = None
+        for request in sorted(emergencies, key=Request.rank):
+            leader = self._assess(request, here, now, leader)
+        if leader is not None:
+            stage = leader.stage if leader.relief == KEEP else leader.relief
+            return Wish(Urgency.EMERGENCY, stage, leader.vehicle, f"{leader} {leader.reason}")
+        keeper = self._keeper(emergencies, here, now, below)
+        if keeper is None:
+            return None
+        reason = f"{keeper} keeps the way to its stage short"
+        return Wish(Urgency.EMERGENCY, here.state.stage, keeper.vehicle, reason)
+
+    def _recovery(self, junction: str, emergencies: Sequence[Request], here: Now, now: float) -> Wish | None:
+        """The stage that waited longest for an emergency that is through, while no other one is coming."""
+        if any(request.alive for request in emergencies):
+            self._debts.forget(junction)
+            return None
+        return self._debts.wish(junction, self._plans[junction], here.state, now)
+
+    def _transit_wish(self, junction: str, here: Now, now: float) -> Wish | None:
+        """What transit asks for; nothing while anybody else has business here, be it far away."""
+        requests = self._requests[junction]
+        buses = [r for r in requests.values() if r.kind is VehicleClass.TRANSIT]
+        if not buses and self._transit[junction].idle:
+            return None
+        others = (r for r in requests.values() if r.kind is not VehicleClass.TRANSIT and r.alive)
+        first = min(others, key=Request.rank, default=None)
+        hindrance = "those who waited for an emergency go first" if self._debts.owing(junction) else ""
+        if first is not None:
+            hindrance = f"{first} goes first"
+        return self._transit[junction].wish(buses, here, now, hindrance)
 
     def closed(self, junction: str, here: Now, now: float) -> int:
         """Mask of the stages that less urgent sources should not begin now, or an emergency came too late."""
         closed = 0
         for request in self._requests[junction].values():
-            if request.kind is not VehicleClass.TRANSIT and request.state is not State.REJECTED:
+            if request.kind is not VehicleClass.TRANSIT and request.alive:
                 left = request.arrives - now
                 closed |= closing(here, request.group, left_s=left, margin_s=self._settings.margin)
         return closed
@@ -252,8 +235,8 @@ class PriorityRequests:
         return {junction: sorted(requests) for junction, requests in self._requests.items() if requests}
 
     def _keeper(
-        self, requests: Mapping[str, _Request], here: Now, now: float, below: int | None
-    ) -> _Request | None:
+        self, emergencies: Sequence[Request], here: Now, now: float, below: int | None
+    ) -> Request | None:
         """The emergency that would come too late if what is about to begin began."""
         state = here.state
         if here.state.now < state.settled_at:
@@ -264,8 +247,8 @@ class PriorityRequests:
             about |= here.engine.serving(overdue) & ~(1 << state.stage)
         if not about:
             return None
-        for request in sorted(requests.values(), key=_Request.rank):
-            if request.kind is VehicleClass.TRANSIT or request.state is State.REJECTED:
+        for request in sorted(emergencies, key=Request.rank):
+            if not request.alive:
                 continue
             left = request.arrives - now
             if about & closing(here, request.group, left_s=left, margin_s=self._settings.margin):
@@ -288,19 +271,16 @@ class PriorityRequests:
         arrives = now + (ahead.eta_s or ahead.distance_m / speed)
         request = self._requests[ahead.junction].get(report.vehicle)
         if request is None or request.group != group:
-            request = _Request(report.vehicle, report.kind, group, arrives)
+            request = Request(report.vehicle, report.kind, group, arrives)
             self._requests[ahead.junction][report.vehicle] = request
-        request.arrives = arrives
+        request.arrives, request.late = arrives, report.late_s
         request.standing = (
             report.speed_mps < STANDING_MPS and ahead == report.ahead[0] and ahead.distance_m > SHORT_M
         )
         return None
 
-    def _assess(self, request: _Request, now: Now, clock: float, leaders: dict[Urgency, _Request]) -> None:
-        """Bring one request up to date; it becomes its source's leader, follows the leader, or queues."""
-        emergency = request.kind is not VehicleClass.TRANSIT
-        urgency = Urgency.EMERGENCY if emergency else Urgency.TRANSIT
-        leader = leaders.get(urgency)
+    def _assess(self, request: Request, now: Now, clock: float, leader: Request | None) -> Request | None:
+        """Bring one emergency up to date: it leads, follows the leader, or queues. Returns who leads then."""
         found = need(
             now,
             request.group,
@@ -310,32 +290,34 @@ class PriorityRequests:
         request.start_in = max(request.arrives - clock - found.lead_s, 0.0)
         if request.activated is None and request.start_in > 0:
             request.state, request.stage, request.reason = State.WAITING, KEEP, "too early"
-            return
+            return leader
         if request.activated is None:
             request.activated = clock
         request.start_in = 0.0
         if clock - request.activated > self._settings.max_presence:
             request.state, request.stage = State.REJECTED, KEEP
             request.reason = f"held the junction for {self._settings.max_presence:g} s"
-            return
+            return leader
         if leader is not None and leader.stage != found.stage:
             request.state, request.stage, request.reason = State.QUEUED, KEEP, f"{leader.vehicle} goes first"
-            return
+            return leader
         request.stage = found.stage
+        request.green_in = way_tenths(now, found.stage) / 10
         request.state, request.reason = _state_on_the_way(request, now)
-        if leader is None:
-            _relieve(request, now, clock)
-        leaders.setdefault(urgency, request)
+        if leader is not None:
+            return leader
+        _relieve(request, now, clock)
+        return request
 
     def _standing(self, vehicle: str, now: float) -> list[Progress]:
         return [
-            Progress(junction, r.state, r.stage, max(r.arrives - now, 0.0), r.start_in, r.reason)
+            Progress(junction, r.state, r.stage, max(r.arrives - now, 0.0), r.start_in, r.reason, r.green_in)
             for junction, requests in self._requests.items()
             if (r := requests.get(vehicle))
         ]
 
 
-def _relieve(request: _Request, now: Now, clock: float) -> None:
+def _relieve(request: Request, now: Now, clock: float) -> None:
     """Let those go who keep a vehicle from its green: a turn's queue that reaches into its lane."""
     settled = now.state.now >= now.state.settled_at
     if request.relief != KEEP:
@@ -358,7 +340,7 @@ def _relieve(request: _Request, now: Now, clock: float) -> None:
         request.state, request.reason = State.GRANTED, "lets those beside it go first"
 
 
-def _state_on_the_way(request: _Request, now: Now) -> tuple[State, str]:
+def _state_on_the_way(request: Request, now: Now) -> tuple[State, str]:
     engine, state = now.engine, now.state
     if state.stage == request.stage:
         if shown_green(state.aspects[request.group]) and not state.in_transition:

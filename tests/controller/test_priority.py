@@ -159,10 +159,12 @@ def test_two_vehicles_of_compatible_groups_share_a_stage() -> None:
 
 def test_an_emergency_outranks_a_bus_that_was_first() -> None:
     street = Street()
-    street.report("bus", "side", eta=1, kind=VehicleClass.TRANSIT)
+    street.report("bus", "side", eta=1, kind=VehicleClass.TRANSIT, late_s=90)
     assert street.ask() == {Source.TRANSIT: SIDE}
     street.report("amb", "main", eta=1)
-    assert street.ask() == {Source.EMERGENCY: MAIN, Source.TRANSIT: SIDE}, "the arbiter ranks the sources"
+    assert street.ask() == {Source.EMERGENCY: MAIN}
+    (progress,) = street.report("bus", "side", eta=1, kind=VehicleClass.TRANSIT, late_s=90)
+    assert progress.state is State.QUEUED and progress.reason == "ambulance amb goes first"
 
 
 def test_old_and_repeated_reports_change_nothing() -> None:
