@@ -163,8 +163,9 @@ class PriorityRequests:
         self._silent = {vehicle: known for vehicle, known in self._silent.items() if vehicle in self._heard}
 
     def waiting(self, junction: str) -> bool:
-        """Whether any vehicle has a request at the junction, or the last one is still made up for."""
-        return bool(self._requests[junction]) or self._debts.owing(junction)
+        """Whether any vehicle has a request at the junction, or one that had is still to be dealt with."""
+        left_over = self._debts.owing(junction) or not self._transit[junction].idle
+        return left_over or bool(self._requests[junction])
 
     def wishes(self, junction: str, here: Now, now: float, below: int | None = None) -> list[Wish]:
         """What vehicles ask of the junction as it is: at most one stage of each urgency.
@@ -176,7 +177,7 @@ class PriorityRequests:
         for vehicle in [v for v in requests if now - self._heard[v][1] > self._settings.report_timeout]:
             self._silent.setdefault(vehicle, set()).add(junction)
             self._end(junction, vehicle)
-        if not requests and not self._debts.owing(junction):
+        if not self.waiting(junction):
             return []
         emergencies = [r for r in requests.values() if r.kind is not VehicleClass.TRANSIT]
         wishes = (

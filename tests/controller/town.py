@@ -17,6 +17,7 @@ from stopline_controller.junction import Action, JunctionControl, Step
 from stopline_controller.leases import Lease, LeaseBook
 from stopline_controller.link import CabinetLink
 from stopline_controller.overrides import Answer, OverrideBook, Verb
+from stopline_controller.priority import PriorityBook
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.snapshots import Hub, Snapshot
 from stopline_controller.sources import Proposal, Source
@@ -25,6 +26,7 @@ from stopline_hil.example import crossroads
 from stopline_mmu import Lamp, Monitor
 from stopline_signals.detectors import NOTHING, DetectorReading
 from stopline_signals.plan import SignalPlan
+from stopline_signals.priority import PrioritySettings
 from tests.controller.manual_clock import ManualClock
 
 PLAN = replace(crossroads(), junction="A")
@@ -61,6 +63,7 @@ class Town:
         can: Can = ~Can.NONE,
         preempts: bool = False,
         max_lease: float = 300.0,
+        priority: PrioritySettings | None = None,
     ) -> None:
         self.plan = plan
         self.clock = ManualClock()
@@ -79,6 +82,7 @@ class Town:
         self.link = CabinetLink(cabinet, plan, self.clock, heartbeat=0.4, ttl=TTL_S)
         self.runtime = JunctionRuntime(self.control, self.link, self.clock, min_coverage=0.5, restart_delay=5)
         self.policy = policy
+        self.priority = PriorityBook(self.clock, {"A": plan}, priority)
         self.above: list[Proposal] = []
         """What emergency vehicles and such ask for."""
         self.refused: list[str] = []
@@ -163,13 +167,14 @@ class Town:
             self._publish()
             return
         self.control.wishes = self.book.wishes("A", self.clock.at, seen.aspects)
-        self.control.observe(seen)
+        self.control.reserve(self.priority.closed("A", self.control.observe(seen)))
         assert self.control.now is not None
         present = self.control.now.state.stage
         fresh = self.control.decision_due and self.policy is not None
         if fresh and self.policy:
             self.control.decided(Proposal(Source.POLICY, self.policy(self.control.allowed, present), "test"))
-        proposals = list(self.above)
+        below = self.control.policy.stage if self.control.policy else None
+        proposals = [*self.above, *self.priority.proposals("A", self.control.now, below)]
         override = self.book.proposal("A", self.clock.at, present, self.control.followed)
         if override is not None:
             proposals.append(override)

@@ -37,6 +37,8 @@ class Course:
         self.checker.see(400, self.state.aspects)
         self.readings: list[DetectorReading] = [NOTHING] * len(plan.detectors)
         self.policy = KEEP
+        self.coordinated = False
+        """Whether the fixed program decides in the policy's place."""
         self.calls = 0
         self.wishes: Sequence[Wish] = ()
         self._sequence = 0
@@ -85,12 +87,13 @@ class Course:
             self.tick()
 
     def tick(self) -> None:
-        """Ask as the controller does: emergency over transit over policy, and the guard has the last word."""
+        """Ask as the controller does: emergency, recovery, transit, policy; the guard has the last word."""
         name = self.plan.junction
-        below = self.state.stage if self.policy == KEEP else self.policy
+        wanted = self.engine.program_request(self.state) if self.coordinated else self.policy
+        below = self.state.stage if wanted == KEEP else wanted
         self.wishes = self.requests.wishes(name, self.here, self.clock, below)
         by = {wish.urgency: wish.stage for wish in self.wishes}
-        asked = by.get(Urgency.EMERGENCY, by.get(Urgency.TRANSIT, below))
+        asked = next((by[urgency] for urgency in Urgency if urgency in by), below)
         stage = self.guard.decide(self.state, asked, GRACE if Urgency.EMERGENCY in by else 0).stage
         self.state = self.engine.advance(self.state, stage, self.calls, self.state.now + 1).state
         self.checker.see(self.state.now, self.state.aspects)
