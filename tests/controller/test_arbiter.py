@@ -41,3 +41,17 @@ def test_nothing_may_stand_above_the_cabinet_or_below_the_local_plan() -> None:
     for order in (DEFAULT_STACK[1:], (*DEFAULT_STACK[1:], DEFAULT_STACK[0]), (*DEFAULT_STACK, Source.POLICY)):
         with pytest.raises(SiteError):
             Arbiter(order)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(Source.RAIL, Source.EMERGENCY), (Source.RAIL, Source.CENTRE), (Source.EMERGENCY, Source.TRANSIT)],
+)
+def test_no_site_may_put_a_train_below_others_or_a_bus_above_an_ambulance(
+    first: Source, second: Source
+) -> None:
+    order = list(DEFAULT_STACK)
+    one, other = order.index(first), order.index(second)
+    order[one], order[other] = order[other], order[one]
+    with pytest.raises(SiteError, match=str(first)):
+        Arbiter(order)
