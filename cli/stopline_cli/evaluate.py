@@ -68,6 +68,16 @@ def command(
         ),
     ] = False,
     every: Annotated[int, typer.Option(min=30, help="With --emergency: seconds between vehicles.")] = 300,
+    transit: Annotated[
+        bool,
+        typer.Option(
+            "--transit",
+            help="Compare priority for late buses to none, under the first controller; writes transit.json.",
+        ),
+    ] = False,
+    late: Annotated[
+        float, typer.Option(min=0, help="With --transit: seconds a bus must have lost to be served.")
+    ] = 60.0,
     jobs: Annotated[int, typer.Option(min=1, help="Simulations at once.")] = min(os.cpu_count() or 1, 8),
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and report.html.")] = Path(
         "runs/evaluation"
@@ -98,12 +108,20 @@ def command(
     )
     names = [name.strip() for name in controllers.split(",") if name.strip()]
     numbers = range(first_seed, first_seed + seeds)
+    one = names[-1] if controllers == DEFAULT_CONTROLLERS else names[0]
+    if transit and emergency:
+        raise typer.BadParameter("--emergency and --transit are two evaluations: give one of them")
+    if transit:
+        from stopline_cli import evaluate_transit
+
+        evaluate_transit.run(chosen, one, numbers, late, jobs, out, as_json)
+        return
     if emergency:
         from stopline_cli.evaluate_emergency import run
 
         run(
             chosen,
-            names[-1] if controllers == DEFAULT_CONTROLLERS else names[0],
+            one,
             numbers,
             every,
             jobs,
