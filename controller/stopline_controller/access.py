@@ -19,6 +19,7 @@ import structlog
 from stopline_controller.certificates import facts_of
 from stopline_controller.identity import NOBODY, Identity, Role
 from stopline_controller.limits import Meter, Rate, Streams
+from stopline_controller.refusals import RefusalLog
 from stopline_controller.services.refusals import Context, refuse
 from stopline_controller.site_tables import LimitsTable
 
@@ -83,10 +84,11 @@ def caller(context: Context) -> Identity:
 class Gate:
     """Lets a call through when its caller's role has the method and its bucket has a token."""
 
-    def __init__(self, limits: LimitsTable, *, secure: bool) -> None:
-        """`secure`: every caller must have a certificate."""
+    def __init__(self, limits: LimitsTable, *, secure: bool, refusals: RefusalLog | None = None) -> None:
+        """`secure`: every caller must have a certificate; `refusals` keeps who was refused what."""
         self.streams = Streams(limits.streams)
         self._secure = secure
+        self._refusals = refusals
         self._calls = Meter(Rate(limits.calls_per_s, 2 * limits.calls_per_s))
         self._decisions = Meter(Rate(limits.decisions_per_s, 2 * limits.decisions_per_s))
         self._messages = Meter(Rate(limits.messages_per_s, 2 * limits.messages_per_s))
@@ -178,6 +180,8 @@ class Gate:
             self._denied.add((why.name, method))
             log.warning("call_refused", caller=why.name, method=method, code=why.code.name, reason=str(why))
         self.refused += 1
+        if self._refusals is not None:
+            self._refusals.note(why.name, str(why), detail={"method": method, "code": why.code.name})
         await refuse(context, why.code, str(why))
 
 

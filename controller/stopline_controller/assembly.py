@@ -24,6 +24,8 @@ from stopline_controller.overrides import OverrideBook
 from stopline_controller.policy_assembly import open_policies, pacer
 from stopline_controller.policy_room import PolicyRoom
 from stopline_controller.priority import PriorityBook
+from stopline_controller.priority_desk import InputLimits, PriorityDesk
+from stopline_controller.refusals import RefusalLog
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.site import JunctionSite, Site
 from stopline_controller.site_tables import DetectorsTable
@@ -51,6 +53,8 @@ class Controller:
     audit: AuditLog
     overrides: OverrideBook
     priority: PriorityBook
+    reports: PriorityDesk
+    refusals: RefusalLog
     desk: Desk
     policies: PolicyRoom
     decider: Decider
@@ -100,6 +104,10 @@ def assemble(site: Site) -> Controller:
     policies.on_pace(pacer(runtimes, lambda seconds: _ttl(site, seconds)))
     overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))
     priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
+    reports, refusals = (
+        PriorityDesk(priority, audit, clock, controls, _input_limits(site)),
+        RefusalLog(audit, clock, "call-refused"),
+    )
     loop = ControlLoop(
         clock,
         runtimes,
@@ -123,6 +131,8 @@ def assemble(site: Site) -> Controller:
         audit=audit,
         overrides=overrides,
         priority=priority,
+        reports=reports,
+        refusals=refusals,
         desk=Desk(clock, arbiter, controls, overrides, audit, hub, tables.overrides.confirm_within_s),
         policies=policies,
         decider=decider,
@@ -135,7 +145,11 @@ def assemble(site: Site) -> Controller:
             junctions=tuple(controls),
             keep_records=tables.logs.keep_records,
             chores=(policies.tidy,),
-            in_loop=(lambda: decider.use(policies.bundle),),
+            in_loop=(
+                lambda: decider.use(policies.bundle),
+                reports.refusals.settle,
+                refusals.settle,
+            ),
         ),
     )
 
@@ -182,6 +196,11 @@ def _health_limits(table: DetectorsTable) -> HealthLimits:
 def _ttl(site: Site, interval: float) -> float:
     """Seconds a plan holds at a cabinet."""
     return site.tables.control.plan_ttl_s or PLANS_PER_TTL * interval
+
+
+def _input_limits(site: Site) -> InputLimits:
+    table = site.tables.priority
+    return InputLimits(table.max_report_age_s, table.reports_per_s, table.report_timeout_s)
 
 
 def _priority_settings(site: Site) -> PrioritySettings:

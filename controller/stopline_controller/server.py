@@ -58,7 +58,7 @@ class Server:
         self._health = health.aio.HealthServicer()
         tls, limits = self._site.tables.controller.tls, self._site.tables.limits
         self._certificate = ServerCertificate(self._site.path.parent, tls) if tls else None
-        self.gate = Gate(limits, secure=tls is not None)
+        self.gate = Gate(limits, secure=tls is not None, refusals=controller.refusals)
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=limits.calls_at_once,
             options=[
@@ -131,8 +131,6 @@ def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
     override_pb2_grpc.add_OverrideServiceServicer_to_server(
         OverrideServicer(controller.desk, leases, clock, junctions), server
     )
-    priority_pb2_grpc.add_PriorityServiceServicer_to_server(
-        PriorityServicer(controller.priority, controller.audit, clock), server
-    )
+    priority_pb2_grpc.add_PriorityServiceServicer_to_server(PriorityServicer(controller.reports), server)
     policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(controller.policies), server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(controller.audit), server)

@@ -159,6 +159,11 @@ class PriorityTable(Table):
     """How long before the vehicle the green should be there."""
     max_presence_s: Seconds = 120.0
     """Longest time one vehicle may hold a junction."""
+    max_report_age_s: Annotated[float, Field(ge=0, le=3_600)] = 5.0
+    """Seconds by which a report's time of measurement may differ from this machine's clock; 0: not compared.
+    A report that states none is not compared either."""
+    reports_per_s: Annotated[float, Field(gt=0, le=1_000)] = 20.0
+    """Reports a second of one vehicle; a burst of twice as many is let through."""
     recovery: bool = True
     """Whether who waited longest is asked for after an emergency vehicle, before the policy decides."""
     transit_late_s: Annotated[float, Field(ge=-7_200, le=7_200)] = 60.0

@@ -278,6 +278,13 @@ def report_from(message: priority_pb2.ReportRequest) -> VehicleReport:
     )
 
 
+def measured_at(message: priority_pb2.ReportRequest) -> float | None:
+    """When a report was measured, in seconds since 1970 UTC; None when it does not say."""
+    if not message.HasField("measured_at"):
+        return None
+    return message.measured_at.seconds + message.measured_at.nanos / 1e9
+
+
 def progress_message(progress: Progress) -> priority_pb2.JunctionPriority:
     """A vehicle's status at one junction."""
     return priority_pb2.JunctionPriority(

@@ -158,7 +158,7 @@ class ReportRequest(_message.Message):
     DESIRED_SPEED_MPS_FIELD_NUMBER: _builtins.int
     LATE_S_FIELD_NUMBER: _builtins.int
     vehicle_id: _builtins.str
-    """Vehicle identifier."""
+    """Vehicle identifier, at most 64 characters. While it is heard, only the certificate that reported it first may."""
     vehicle_class: Global___VehicleClass.ValueType
     """Class of the vehicle."""
     speed_mps: _builtins.float
@@ -173,7 +173,9 @@ class ReportRequest(_message.Message):
     """Seconds behind the timetable, negative = ahead of it; only transit that is late enough is served."""
     @_builtins.property
     def measured_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the measurement by the vehicle's clock; logged, never compared with ours."""
+        """Time of the measurement by the vehicle's clock. A report whose time differs from the controller's clock by more
+        than the site allows (five seconds unless it says otherwise) is refused; without a time it is not compared.
+        """
 
     @_builtins.property
     def upcoming(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpcomingJunction]:
