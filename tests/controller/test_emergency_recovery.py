@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stopline.v1 import priority_pb2
 from stopline_controller import wire
 from stopline_controller.overrides import Verb
 from stopline_controller.sources import Source
@@ -194,3 +195,26 @@ def test_every_state_of_a_request_is_reached_and_has_a_word_on_the_wire(tmp_path
         seen.add(state(town, 2.0, group="side", name="other"))
         assert seen == set(State)
         assert set(wire.PRIORITY_STATES) == set(State)
+
+
+def test_a_granted_vehicle_is_told_when_its_green_comes(tmp_path: Path) -> None:
+    with Town(tmp_path) as town:
+        report(town, 2.0, "side")
+        town.run(0.2)
+        (progress,) = report(town, 2.0, "side")
+        assert progress.state in (State.GRANTED, State.PENDING_SAFE_POINT) and progress.green_in_s > 0
+        promised = wire.progress_message(progress).green_in_s
+
+        def green() -> bool:
+            return state(town, 2.0, group="side") is State.GREEN
+
+        assert town.until(green, 30) == pytest.approx(promised, abs=0.5)
+        (progress,) = report(town, 2.0, "side")
+        assert progress.green_in_s == 0
+
+
+def test_lateness_comes_over_the_wire() -> None:
+    message = priority_pb2.ReportRequest(
+        vehicle_id="bus", vehicle_class=priority_pb2.VEHICLE_CLASS_TRANSIT, sequence=1, late_s=-12.5
+    )
+    assert wire.report_from(message).late_s == -12.5

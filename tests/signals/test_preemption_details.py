@@ -163,12 +163,10 @@ def test_flash_waits_for_all_red_and_comes_back_where_it_is_told() -> None:
 @pytest.mark.parametrize("status", [REST, CALLED, ENTRY, TRACK, DWELL, EXIT])
 def test_while_it_is_held_a_call_waits_and_nothing_is_asked(status: PreemptStatus) -> None:
     """By the panel or by flash: whatever had begun begins anew afterwards, its track clearance first."""
-    plan = replace(
-        fire(max_presence=900), preempts=(Preempt(name="rail", dwell=1, rail=True, track_clear=2),)
-    )
+    plan = replace(fire(), preempts=(Preempt(name="rail", dwell=1, rail=True, track_clear=2),))
     control, memory = PreemptControl(plan), PreemptMemory((status,), (10,), (5,))
     held = control.decide(memory, at(100, 0), 1, held=True)
-    assert held.memory == ((CALLED,), (10 if status is CALLED else 100,), (5,))
+    assert held.memory == PreemptMemory((CALLED,), (10 if status is CALLED else 100,), (5,))
     assert (held.stage, held.active) == (None, None)
     after = control.decide(held.memory, at(101, 0), 1)
     assert (after.memory.status, after.stage) == ((ENTRY,), 2)
