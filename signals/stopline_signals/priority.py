@@ -147,7 +147,11 @@ class PriorityRequests:
     def _end(self, junction: str, vehicle: str) -> None:
         """A request is over; what an emergency has made others wait is made up for."""
         request = self._requests[junction].pop(vehicle)
-        if self._settings.recovery and request.activated is not None:
+        if request.alive and request.activated is not None:
+            self._owe(junction, vehicle)
+
+    def _owe(self, junction: str, vehicle: str) -> None:
+        if self._settings.recovery:
             self._debts.note(junction, vehicle)
 
     def _forget_silent(self, now: float) -> None:
@@ -296,6 +300,8 @@ class PriorityRequests:
             request.activated = clock
         request.start_in = 0.0
         if clock - request.activated > self._settings.max_presence:
+            if request.alive:
+                self._owe(now.engine.plan.junction, request.vehicle)
             request.state, request.stage = State.REJECTED, KEEP
             request.reason = f"held the junction for {self._settings.max_presence:g} s"
             return leader

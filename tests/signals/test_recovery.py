@@ -86,6 +86,21 @@ def test_the_next_emergency_comes_before_the_debt() -> None:
     assert one.stage_wished(Urgency.RECOVERY) == EAST_STAGE, "and then it is paid"
 
 
+def test_one_that_never_leaves_is_made_up_for_once_its_time_is_over() -> None:
+    one = Course(three_streets(), PrioritySettings(recovery=True, max_presence=20.0))
+    one.policy, one.calls = NORTH_STAGE, 1 << EAST
+    stages: list[int] = []
+    for _ in range(60):
+        one.report("amb", "north", 2.0)
+        one.run(10)
+        if not stages or one.state.stage != stages[-1]:
+            stages.append(one.state.stage)
+    assert stages == [NORTH_STAGE, EAST_STAGE, NORTH_STAGE]
+    one.gone("amb")
+    one.run(1)
+    assert one.wishes == [], "only once"
+
+
 def test_a_debt_that_cannot_be_paid_is_dropped() -> None:
     one = after_an_ambulance(EAST, LEFT)
     here, clock = one.here, one.clock
