@@ -9,6 +9,7 @@ from stopline_controller.junction import JunctionControl
 from stopline_controller.snapshots import Hub
 from stopline_policy.bundle import Bundle
 from stopline_policy.inference import MASKED_SCORE, Scorer
+from stopline_policy.plain import first_scores
 from stopline_policy.seam import ABSTAIN, allowed_stages
 from stopline_signals.approach import Now
 from stopline_signals.engine import EngineState
@@ -104,7 +105,7 @@ class _Model:
     def __init__(self, bundle: Bundle) -> None:
         manifest = bundle.manifest
         self._bundle = bundle
-        self._scorer = Scorer(
+        scorer = Scorer(
             bundle.model,
             manifest.observation_size,
             manifest.max_stages,
@@ -112,13 +113,11 @@ class _Model:
             where=str(bundle.path),
         )
         self._encoders: dict[str, Encoder] = {}
-        self.row = self._scorer.observations[0]
+        self.row = scorer.observations[0]
         self.raw = memoryview(self.row).cast("B")
         """The same row as bytes."""
-
-    def scores(self) -> list[float]:
+        self.scores = first_scores(bundle.model, scorer)
         """Scores of all stages for what is in the row."""
-        return self._scorer.run_first()
 
     def encoder(self, control: JunctionControl) -> Encoder:
         """The junction's encoder; BundleError when its detectors do not feed the policy."""
