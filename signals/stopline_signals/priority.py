@@ -125,11 +125,14 @@ class PriorityRequests:
             for ahead in named.values()
             if ahead.junction in self._plans and (problem := self._update(report, ahead, now, speed))
         ]
-        reason = f"silent for {now - at:.0f} s: what was asked for has ended, this begins anew"
+        reason = f"silent for {now - at:.0f} s: what was asked for has ended"
         standing = [
-            one._replace(state=State.STALE, reason=reason) if one.junction in stale else one
+            one._replace(state=State.STALE, reason=f"{reason}, this begins anew")
+            if one.junction in stale
+            else one
             for one in self._standing(report.vehicle, now)
         ]
+        gone += [Progress(junction, State.STALE, reason=reason) for junction in sorted(stale - named.keys())]
         return [*standing, *gone, *refused]
 
     def _ended_by_silence(self, vehicle: str, silence: float) -> set[str]:

@@ -116,6 +116,15 @@ def test_a_silent_vehicle_loses_its_green_after_eight_seconds(tmp_path: Path) ->
         assert state(town, 2.0, group="side") in (State.GRANTED, State.GREEN), "it begins anew"
 
 
+def test_a_silent_vehicle_that_has_passed_meanwhile_is_told_as_well(tmp_path: Path) -> None:
+    with Town(tmp_path) as town:
+        drive(town, 3, "side")
+        town.run(9)
+        (progress,) = report(town, 0.0, passed=True)
+        assert (progress.junction, progress.state) == ("A", State.STALE) and "silent for" in progress.reason
+        assert report(town, 0.0, passed=True) == [], "once"
+
+
 def test_a_vehicle_that_never_leaves_loses_its_green_after_the_maximum_presence(tmp_path: Path) -> None:
     with Town(tmp_path, policy=keeps_left, priority=PrioritySettings(max_presence=25.0)) as town:
         drive(town, 24, "side")
