@@ -58,8 +58,8 @@ class Turns:
 class Plant:
     """A running loop with its parts in reach."""
 
-    def __init__(self, path: Path, *names: str) -> None:
-        self.clock = Clock(RATE)
+    def __init__(self, path: Path, *names: str, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock(RATE)
         self.policy = Turns()
         plans = {name: replace(crossroads(), junction=name) for name in names}
         self.cabinets = {n: MemoryCabinet(plan, Lessee(1, "test"), self.clock) for n, plan in plans.items()}

@@ -1,0 +1,62 @@
+"""When junctions are ticked, to the millisecond: on a clock that only the loop itself moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stopline_controller.loop import PERIOD_S, SLOTS
+from tests.controller.manual_clock import ManualClock
+from tests.controller.test_control_loop import Plant
+
+
+class SteppedClock(ManualClock):
+    """Sleeping takes no time: the clock goes to the moment slept for, unless it is there already."""
+
+    async def sleep_until(self, moment: float) -> float:
+        await asyncio.sleep(0)
+        late = max(self.at - moment, 0.0)
+        self.at = max(self.at, moment)
+        return late
+
+
+async def ticked(
+    path: Path, names: list[str], enough: int, hold_up: Callable[[int], float]
+) -> tuple[list[tuple[int, float]], Plant]:
+    """Slot and moment of every tick, and the plant; `hold_up` is how long (s) each tick takes."""
+    clock = SteppedClock()
+    plant = Plant(path, *names, clock=clock)
+    ticks: list[tuple[int, float]] = []
+
+    def pulse(slot: int) -> None:
+        ticks.append((slot, round(clock.at, 3)))
+        clock.at += hold_up(len(ticks))
+        if len(ticks) == enough:
+            plant.loop.stop()
+
+    plant.loop.pulse = pulse
+    await plant.loop.run()
+    plant.audit.close()
+    return ticks[:enough], plant
+
+
+async def test_junctions_are_ticked_every_100_ms_and_spread_over_them(tmp_path: Path) -> None:
+    names = [f"J{number}" for number in range(2 * SLOTS)]
+    ticks, plant = await ticked(tmp_path, names, 5 * SLOTS, lambda _: 0.0)
+    assert [slot for slot, _ in ticks] == 5 * list(range(SLOTS))
+    # In the first round the cabinets are connected to, all at once.
+    assert [at for _, at in ticks[SLOTS:]] == pytest.approx(
+        [PERIOD_S * (2 + number / SLOTS) for number in range(4 * SLOTS)]
+    )
+    assert plant.statistics.late_ticks == 0
+
+
+async def test_late_ticks_are_counted_left_out_and_not_made_up_for(tmp_path: Path) -> None:
+    ticks, plant = await ticked(tmp_path, ["A"], 6, lambda tick: 0.35 if tick == 3 else 0.0)
+    assert [at for _, at in ticks] == pytest.approx([0.1, 0.2, 0.3, 0.65, 0.7, 0.8])
+    # The one of 0.4 s came 0.25 s late, those of 0.5 and 0.6 s not at all.
+    assert plant.statistics.late_ticks == 3
+    assert plant.statistics.ticks == 6
