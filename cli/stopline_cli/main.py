@@ -33,6 +33,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle card", "stopline_cli.bundle_card", "Render what a bundle says about itself as a page."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("priority", "stopline_cli.priority", "Report a vehicle to the controllers on its route."),
     Row("policy list", "stopline_cli.policy_list", "Show a controller's policies and what they did."),
     Row("policy load", "stopline_cli.policy_load", "Send a bundle to a controller; it decides nothing yet."),
     Row("policy shadow", "stopline_cli.policy_shadow", "Let a policy decide beside the active one, unheard."),
