@@ -79,6 +79,18 @@ def test_the_unit_is_notified_watched_and_allowed_real_time(root: Path) -> None:
     assert 2 / PER_WATCHDOG >= 0.1, "several ticks for every heartbeat"
 
 
+def test_the_journal_is_the_services_own_and_rotates_by_size_and_age(root: Path) -> None:
+    unit = (root / "deploy/systemd/stopline.service").read_text()
+    namespace = re.search(r"^LogNamespace=(\w+)$", unit, re.MULTILINE)
+    assert namespace
+    text = (root / f"deploy/systemd/journald@{namespace[1]}.conf").read_text()
+    assert text.splitlines()[1] == "[Journal]"
+    limits = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+    assert limits["SystemMaxUse"] == "500M" and limits["MaxRetentionSec"] == "90day"
+    told = (root / "deploy/README.md").read_text()
+    assert f"`journald@{namespace[1]}.conf` (500 MB, 90 days)" in told
+
+
 def test_the_container_runs_as_nobody_special_and_drains(root: Path) -> None:
     text = (root / "deploy/Dockerfile").read_text()
     assert "USER stopline" in text and "STOPSIGNAL SIGTERM" in text and "stopline_controller" in text
@@ -120,9 +132,10 @@ class Releases:
         program.write_text(f"#!/bin/sh\necho checked by {version}\nexit {0 if accepts else 1}\n")
         program.chmod(0o755)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self._environment, **changes}
         return subprocess.run(
-            [str(self.script), *words], check=False, capture_output=True, text=True, env=self._environment
+            [str(self.script), *words], check=False, capture_output=True, text=True, env=environment
         )
 
     @property
@@ -151,6 +164,28 @@ def test_a_release_that_refuses_the_site_changes_nothing(root: Path, tmp_path: P
     done = releases.run("use", "2.0")
     assert done.returncode == 1 and "refuses" in done.stderr
     assert releases.current == "1.0" and releases.log.read_text() == before, "nor was it restarted"
+
+
+@pytest.mark.parametrize("installs", [True, False])
+def test_a_release_is_installed_beside_the_others_whole_or_not_at_all(
+    root: Path, tmp_path: Path, installs: bool
+) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0")
+    releases.run("use", "1.0")
+    before = releases.log.read_text()
+    python = tmp_path / "python"
+    # Makes an environment whose own Python is itself, and as pip installs the program or fails.
+    python.write_text(
+        '#!/bin/sh\nif [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; exit; fi\n'
+        f'echo "$@" > {tmp_path}/asked\ncp {releases.folder}/1.0/bin/stopline "$(dirname "$0")/stopline"\n'
+        f"exit {0 if installs else 1}\n"
+    )
+    python.chmod(0o755)
+    done = releases.run("install", "1.1", "./stopline-1.1.whl", STOPLINE_PYTHON=str(python))
+    assert (tmp_path / "asked").read_text().split()[-2:] == ["install", "./stopline-1.1.whl"]
+    assert (done.returncode == 0, (releases.folder / "1.1").exists()) == (installs, installs), done.stderr
+    assert releases.current == "1.0" and releases.log.read_text() == before, "nothing that runs is touched"
 
 
 @pytest.mark.parametrize("version", ["", "..", "a/b", "current", "9.9"])
