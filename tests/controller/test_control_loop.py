@@ -76,11 +76,12 @@ class Plant:
         }
         self.hub, self.statistics = Hub(), Statistics()
         self.audit = AuditLog(path / "audit.sqlite")
+        self.leases = LeaseBook(self.clock, 60)
         self.loop = ControlLoop(
             self.clock,
             list(self.runtimes.values()),
             policy=PolicyHost(self.policy, list(plans.values()), PolicyFacts("turns")),
-            overrides=OverrideBook(LeaseBook(self.clock, 60)),
+            overrides=OverrideBook(self.leases),
             priority=PriorityBook(self.clock, plans),
             audit=self.audit,
             hub=self.hub,
@@ -191,3 +192,20 @@ async def test_junctions_of_a_slot_are_decided_in_one_batch(tmp_path: Path) -> N
     async with Plant(tmp_path, *names) as plant:
         await plant.until(lambda: plant.statistics.plans_accepted >= 60, 200)
         assert max(plant.policy.batches) == 3, "thirty junctions in ten slots"
+
+
+async def test_what_the_guard_changes_is_counted_by_who_asked_and_why(tmp_path: Path) -> None:
+    async with Plant(tmp_path, "A") as plant:
+        plant.policy.mischief = lambda views: [
+            next((s for s in range(3) if not view.allowed >> s & 1), 0) for view in views
+        ]
+        await plant.until(lambda: bool(plant.statistics.interventions), 120)
+        assert {source for source, _ in plant.statistics.interventions} == {Source.POLICY}
+
+
+async def test_a_lease_that_ends_by_itself_is_recorded_once(tmp_path: Path) -> None:
+    async with Plant(tmp_path, "A") as plant:
+        plant.leases.acquire("A", "kim", 1.0, "works")
+        await plant.until(lambda: bool(list(plant.audit.read(kind="lease-expired"))), 10)
+        await plant.until(lambda: plant.statistics.plans_accepted >= 3, 60)
+        assert [record.actor for record in plant.audit.read(kind="lease-expired")] == ["kim"]

@@ -8,7 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from stopline.v1 import junction_pb2, junction_pb2_grpc, state_pb2
+from stopline.v1 import (
+    junction_pb2,
+    junction_pb2_grpc,
+    override_pb2,
+    override_pb2_grpc,
+    state_pb2,
+)
 from stopline_cabinets.words import Mode
 from stopline_controller.audit import AuditLog
 from tests.controller.bench import PlcBench, ServeProcess, until
@@ -22,6 +28,18 @@ def _remote(bench: PlcBench) -> bool:
     return all(cabinet.core.mode is Mode.REMOTE for cabinet in bench.cabinets.values())
 
 
+def _token(server: ServeProcess) -> int:
+    """The fencing token of a lease that is given back at once."""
+    with server.channel() as own:
+        stub = override_pb2_grpc.OverrideServiceStub(own)
+        request = override_pb2.AcquireLeaseRequest(junction_id="A", operator="kim", ttl_s=5, reason="test")
+        lease = stub.AcquireLease(request).lease
+        stub.ReleaseLease(
+            override_pb2.ReleaseLeaseRequest(lease_id=lease.lease_id, fencing_token=lease.fencing_token)
+        )
+    return lease.fencing_token
+
+
 def _local(bench: PlcBench) -> bool:
     return all(cabinet.core.mode is Mode.LOCAL for cabinet in bench.cabinets.values())
 
@@ -31,6 +49,7 @@ def test_kill_9_leaves_the_cabinets_on_their_local_plan_within_the_heartbeat_lim
         site = write_site(tmp_path, bench.tables(limit_s=LIMIT_S), interval=1.0)
         with ServeProcess(site) as server:
             until(lambda: _remote(bench), 10, "remote")
+            token = _token(server)
             time.sleep(1.5)
             server.kill()
             killed = time.monotonic()
@@ -45,6 +64,7 @@ def test_kill_9_leaves_the_cabinets_on_their_local_plan_within_the_heartbeat_lim
 
         with ServeProcess(site) as again:
             until(lambda: _remote(bench), 10, f"remote again; {again.log.read_text()}")
+            assert _token(again) > token, "no token of the first life is worth anything in the second"
             time.sleep(1.0)
         assert _local(bench)
         log = AuditLog(tmp_path / "state" / "audit.sqlite")
