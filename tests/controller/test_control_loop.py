@@ -180,7 +180,9 @@ async def test_every_accepted_plan_has_its_record_and_the_end_hands_back(tmp_pat
     async with plant:
         await plant.until(lambda: plant.statistics.plans_accepted >= 30, 200)
     assert all(plant.mode(name) is Mode.LOCAL for name in plant.cabinets)
-    assert plant.statistics.decisions_audited == plant.statistics.plans_accepted
+    # On a busy machine a plan may reach the cabinet too late and be refused.
+    asked = plant.statistics.plans_accepted + plant.statistics.plans_refused
+    assert plant.statistics.decisions_audited == asked
     log = AuditLog(tmp_path / "audit.sqlite")
     assert len(list(log.read(kind="decision"))) == plant.statistics.decisions_audited
     assert log.verify().intact
