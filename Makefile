@@ -54,7 +54,7 @@ $(VENV)/.installed-sim: pyproject.toml $(PINS) | $(BIN)/python
 # torch comes first and by its exact version: a range may pull a build of several GB.
 $(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
 	$(PIP) install -c $(PINS) torch==2.13.0
-	$(PIP) install -c $(PINS) -e '.[sim,train,dev,bench,otel]'
+	$(PIP) install -c $(PINS) -e '.[sim,train,dev,bench,otel,v2x]'
 	touch $@ $(VENV)/.installed-sim
 
 # Foreign clients that our servers must agree with; tests that need them skip where they are missing.

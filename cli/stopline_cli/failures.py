@@ -8,6 +8,7 @@ _EXTRA_OF = {
     "sim": ("sumo", "libsumo", "sumolib", "traci", "gymnasium", "pettingzoo", "matplotlib"),
     "train": ("torch", "stable_baselines3", "sb3_contrib", "onnx", "onnxscript", "tensorboard", "optuna"),
     "bench": ("sumo_rl",),
+    "v2x": ("pycrate_asn1dir",),
 }
 
 

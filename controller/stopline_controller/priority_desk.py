@@ -80,7 +80,7 @@ class PriorityDesk:
             return self.refuse(report, who, problem)
         if trip is not None and report.sequence <= trip.sequence:
             why = f"report {report.sequence} after {trip.sequence}: old, or a replay; ignored"
-            self._note(who, report.vehicle, "", why)
+            self.note(who, report.vehicle, "", why)
         progress = self._book.report(report)
         self._record(report, who, trip, progress)
         return progress
@@ -89,7 +89,7 @@ class PriorityDesk:
         """Record that nothing of a report counts, and answer so at each of our junctions that it names."""
         ours = sorted({ahead.junction for ahead in report.ahead if ahead.junction in self._junctions})
         for junction in ours or [""]:
-            self._note(who, report.vehicle, junction, why)
+            self.note(who, report.vehicle, junction, why)
         return [Progress(junction, State.REJECTED, reason=why) for junction in ours]
 
     def _heard(self, vehicle: str) -> _Trip | None:
@@ -123,7 +123,7 @@ class PriorityDesk:
         entries: list[Entry] = []
         for item in progress:
             if item.state is State.REJECTED:
-                self._note(who, report.vehicle, item.junction, item.reason)
+                self.note(who, report.vehicle, item.junction, item.reason)
             elif states.get(item.junction) is not item.state:
                 entries.append(self._entry(report.vehicle, item, who))
             states[item.junction] = item.state
@@ -152,7 +152,8 @@ class PriorityDesk:
         }
         return Entry("priority", self._clock.tenths(), item.junction, vehicle, detail)
 
-    def _note(self, who: Identity, vehicle: str, junction: str, why: str) -> None:
+    def note(self, who: Identity, vehicle: str, junction: str, why: str) -> None:
+        """Record that something was refused before it became a report."""
         actor = vehicle[:LONGEST_NAME]
         self.refusals.note(who.name, why, junction=junction, actor=actor, detail=_speaker(who))
 

@@ -110,6 +110,7 @@ async def _serve(controller: Controller) -> None:
                 "housekeeping", lambda: controller.housekeeping.run(server.certificate_alarm), Rule.RESTART
             ),
             Service("memory", lambda: _keep_memory(keeper), Rule.RESTART),
+            *_v2x(controller),
         ),
         controller.alarms,
     )
@@ -145,6 +146,18 @@ async def _drain(controller: Controller, server: Server, thread: ControlThread) 
         await thread.run()
     await server.stop(GRACE_S)
     _leave_statistics(controller)
+
+
+def _v2x(controller: Controller) -> list[Service]:
+    """The roadside unit's socket where the site file asks for it; only then is its library looked for."""
+    tables = controller.site.tables
+    if tables.v2x is None:
+        return []
+    from stopline_controller.v2x.inlet import Inlet, check_extra
+
+    check_extra()
+    inlet = Inlet(tables.v2x, controller.reports, silence=tables.priority.report_timeout_s)
+    return [Service("V2X inlet", inlet.run, Rule.RESTART)]
 
 
 def _metrics(controller: Controller) -> contextlib.AbstractContextManager[str]:

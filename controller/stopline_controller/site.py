@@ -133,6 +133,7 @@ class _Reader:
     def site(self, tables: SiteTables) -> Site:
         """Load what the tables refer to, and check them against each other."""
         self._check_listen(tables)
+        self._check_v2x_address(tables)
         bundle = self._bundle(tables)
         junctions: list[JunctionSite] = []
         for index, row in enumerate(tables.junction):
@@ -142,6 +143,7 @@ class _Reader:
             junctions.append(junction)
             if bundle:
                 self._check_feeds(index, bundle, junction.plan)
+        self._check_inbound(tables, {site.plan.junction: site.plan for site in junctions})
         for index, row in enumerate(tables.junction):
             if row.id in [earlier.id for earlier in tables.junction[:index]]:
                 self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
@@ -226,6 +228,27 @@ class _Reader:
             )
         if not controller.insecure and controller.tls is None:
             self.add(where, "needs [controller.tls], or insecure = true on a loopback address")
+
+    def _check_v2x_address(self, tables: SiteTables) -> None:
+        if tables.v2x is not None and not is_loopback(tables.v2x.address):
+            self.add(
+                ("v2x", "address"),
+                "only on loopback or unix:path; who checked the signatures hands frames over on this machine",
+            )
+
+    def _check_inbound(self, tables: SiteTables, plans: dict[str, SignalPlan]) -> None:
+        for index, row in enumerate(tables.v2x.inbound if tables.v2x else ()):
+            where = ("v2x", "inbound", index)
+            plan = plans.get(row.junction)
+            if not row.point[0]:
+                self.add(where, "needs exactly one of lane, approach and connection")
+            if (row.latitude is None) != (row.longitude is None):
+                self.add(where, "needs latitude and longitude, or neither")
+            if plan is None:
+                if row.junction not in [junction.id for junction in tables.junction]:
+                    self.add((*where, "junction"), f"no junction {row.junction!r} in this file")
+            elif row.group not in [group.name for group in plan.groups]:
+                self.add((*where, "group"), f"junction {row.junction} has no group {row.group!r}")
 
     def _bundle(self, tables: SiteTables) -> Bundle | None:
         name = tables.policy.bundle

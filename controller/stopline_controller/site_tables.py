@@ -178,6 +178,51 @@ class PriorityTable(Table):
     """After a bus or tram was served, how long none is at that junction."""
 
 
+class V2xInboundTable(Table):
+    """`[[v2x.inbound]]`: where vehicles come in by the broadcast map, and which group serves them there."""
+
+    intersection: Annotated[int, Field(ge=0, le=65_535)]
+    """Number of the intersection in the map."""
+    region: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Its road authority; 0 = not stated."""
+    lane: Annotated[int, Field(ge=0, le=255)] | None = None
+    """One of lane, approach and connection."""
+    approach: Annotated[int, Field(ge=0, le=15)] | None = None
+    connection: Annotated[int, Field(ge=0, le=255)] | None = None
+    junction: str
+    """Our junction."""
+    group: str
+    """Its signal group, by name."""
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Of the stop line, degrees; with the longitude a vehicle's distance is known, and checked."""
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+    @property
+    def point(self) -> tuple[str, int]:
+        """Which of the three it is, and its number; an empty name when it is not exactly one."""
+        points = {"lane": self.lane, "approach": self.approach, "connection": self.connection}
+        given = [(name, number) for name, number in points.items() if number is not None]
+        return given[0] if len(given) == 1 else ("", 0)
+
+
+class V2xTable(Table):
+    """`[v2x]`: J2735 signal requests of a roadside unit that checked signatures; needs stopline[v2x]."""
+
+    address: str = "127.0.0.1:4735"
+    """host:port for datagrams, on loopback, or unix:path of a socket that only its owner may write to."""
+    peers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Whose frames are taken: the sender's own host:port, or the path of its socket."""
+    role: Literal["dispatcher", "engineer"] = "dispatcher"
+    """What the roadside unit is here, as a certificate would say."""
+    name: str = "v2x"
+    """What it is called in the audit log."""
+    timestamp_required: bool = True
+    """Whether a request must say its minute of the year; without it a replay on the minute is not noticed."""
+    frames_per_s: Annotated[float, Field(gt=0, le=10_000)] = 200.0
+    """Frames a second of one peer; a burst of twice as many is let through."""
+    inbound: Annotated[tuple[V2xInboundTable, ...], Field(min_length=1)]
+
+
 class MetricsTable(Table):
     """`[metrics]`: figures for Prometheus over plain HTTP; without the table there are none."""
 
@@ -219,6 +264,7 @@ class SiteTables(Table):
     priority: PriorityTable = PriorityTable()
     limits: LimitsTable = LimitsTable()
     logs: LogsTable = LogsTable()
+    v2x: V2xTable | None = None
     metrics: MetricsTable | None = None
     tracing: TracingTable | None = None
     junction: Annotated[tuple[JunctionTable, ...], Field(min_length=1)]

@@ -56,4 +56,4 @@ def test_the_generator_and_its_runtime_floor_agree(project: dict[str, Any]) -> N
 def test_make_installs_the_pinned_torch_first(root: Path, pins: dict[str, Version]) -> None:
     recipe = (root / "Makefile").read_text(encoding="utf-8")
     assert f"torch=={pins['torch']}" in recipe
-    assert recipe.index("torch==") < recipe.index("[sim,train,dev,bench,otel]")
+    assert recipe.index("torch==") < recipe.index("[sim,train,dev,bench,otel,v2x]")
