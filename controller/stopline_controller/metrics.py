@@ -121,6 +121,13 @@ class ControllerCollector(Collector):
             float(controller.audit.failing),
         )
         yield _counter("stopline_audit_records", "Sequence number of the last one.", controller.audit.last)
+        reports = controller.reports.refusals
+        yield _counter(
+            "stopline_reports_refused", "Vehicle reports that counted for nothing.", reports.refused
+        )
+        yield _counter(
+            "stopline_calls_refused", "Calls refused by role or rate.", controller.refusals.refused
+        )
         yield _histogram(
             "stopline_collection_pause", "Pauses by garbage collections.", controller.statistics.pause
         )

@@ -64,6 +64,8 @@ def test_every_promised_figure_is_there(server: ServeProcess) -> None:
         "stopline_detectors_failed",
         "stopline_cabinet_link",
         "stopline_audit_records_total",
+        "stopline_reports_refused_total",
+        "stopline_calls_refused_total",
         "stopline_collection_pause_seconds_count",
         "stopline_policy_info",
         "process_resident_memory_bytes",

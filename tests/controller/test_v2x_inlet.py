@@ -111,7 +111,12 @@ def test_two_junctions_asked_for_by_turns_keep_each_other_alive(audit: AuditLog)
     for turn in range(6):
         box.clock.at += 1.0
         box.send(srm(box.wall(), 5.0, intersection=1 + turn % 2))
-    assert box.book.active() == {"A": ["v2x-010c0c0a"], "B": ["v2x-010c0c0a"]}
+    both = {"A": ["v2x-010c0c0a"], "B": ["v2x-010c0c0a"]}
+    assert box.book.active() == both
+    box.send(srm(WALL + 4.5, 5.0, intersection=1, kind="priorityCancellation"))
+    box.clock.at += 0.5
+    box.send(srm(box.wall(), 5.0, intersection=2))
+    assert box.book.active() == both, "an old cancellation is not remembered either"
     for _ in range(10):
         box.clock.at += 1.0
         box.send(srm(box.wall(), 5.0, intersection=2))

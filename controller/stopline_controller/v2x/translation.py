@@ -136,7 +136,7 @@ class Translator:
 
 
 def vehicle_name(srm: Srm) -> str:
-    """What the vehicle is called here; no other way in has names like this."""
+    """What the vehicle is called here: its number, marked as one heard by radio."""
     kind, number = srm.vehicle
     return f"v2x-{number.hex()}" if isinstance(number, bytes) else f"v2x-{kind}-{number}"
 
