@@ -121,13 +121,9 @@ class ControllerCollector(Collector):
             float(controller.audit.failing),
         )
         yield _counter("stopline_audit_records", "Sequence number of the last one.", controller.audit.last)
-        reports = controller.reports.refusals
-        yield _counter(
-            "stopline_reports_refused", "Vehicle reports that counted for nothing.", reports.refused
-        )
-        yield _counter(
-            "stopline_calls_refused", "Calls refused by role or rate.", controller.refusals.refused
-        )
+        reports, calls = controller.reports.refusals.refused, controller.refusals.refused
+        yield _counter("stopline_reports_refused", "Vehicle reports that counted for nothing.", reports)
+        yield _counter("stopline_calls_refused", "Calls refused by role or rate.", calls)
         yield _histogram(
             "stopline_collection_pause", "Pauses by garbage collections.", controller.statistics.pause
         )

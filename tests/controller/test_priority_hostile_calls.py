@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import grpc
 import pytest
@@ -90,20 +91,23 @@ class Site:
             channel.close()
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("hostile")
-    authority = Authority.create("centre")
+def tls_site(folder: Path, authority: Authority, extra: str) -> Path:
     write_server(folder, authority)
     (folder / "ca.pem").write_bytes(authority.pair.certificate)
-    path = write_site(
-        folder,
-        controller=TLS,
-        policy='bundle = "none"',
-        extra="[priority]\nreports_per_s = 5.0\nreport_timeout_s = 2.0",
-    )
+    path = write_site(folder, controller=TLS, policy='bundle = "none"', extra=extra)
     path.write_text(path.read_text().replace("insecure = true\n", ""))
-    with ServeProcess(path) as running:
+    return path
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority.create("centre")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Site]:
+    extra = "[priority]\nreports_per_s = 5.0\nreport_timeout_s = 2.0"
+    with ServeProcess(tls_site(tmp_path_factory.mktemp("hostile"), authority, extra)) as running:
         opened = Site(running, authority)
         try:
             until(lambda: opened.state().stage == 0, 20, "the cabinet is read")
@@ -246,6 +250,20 @@ def test_the_flood_keeps_nothing_alive(site: Site) -> None:
     site.report(lies, pause=0.1)
     assert time.monotonic() - began > 2.5
     until(lambda: site.state().source != state_pb2.SOURCE_EMERGENCY, 2, "and ends in spite of the lies")
+
+
+def test_a_certificate_over_its_rate_loses_its_stream_and_that_is_recorded(
+    tmp_path: Path, authority: Authority
+) -> None:
+    with ServeProcess(tls_site(tmp_path, authority, "[limits]\nmessages_per_s = 5.0")) as running:
+        other = Site(running, authority)
+        reports = [honest(f"amb {n}", 1, 5_000.0, eta_s=300.0) for n in range(100)]
+        with pytest.raises(grpc.RpcError) as refused:
+            other.report(reports)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        (record,) = other.records("call-refused")
+        assert (record.actor, json.loads(record.detail)["code"]) == ("north", "RESOURCE_EXHAUSTED")
+        other.close()
 
 
 def test_the_chain_holds_over_all_of_it(site: Site) -> None:
