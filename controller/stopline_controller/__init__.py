@@ -11,6 +11,7 @@ Where to look:
 - `junction.JunctionControl` is one junction without any input or output: state in, command out.
 - `arbiter.Arbiter` ranks the sources of `sources.Source`; `overrides`, `priority` and `policies` are three.
 - `link.CabinetLink` keeps connection, lease and heartbeat of one cabinet; `drivers.register` adds a kind.
+- `priority_desk.PriorityDesk` is where every vehicle's report passes, by gRPC or (`v2x`) by radio.
 - `services` are the gRPC services; `wire` is the one place that knows both their messages and our words.
 
     >>> from stopline_controller.arbiter import Arbiter

@@ -24,12 +24,13 @@ from stopline_controller.priority import PriorityBook
 from stopline_controller.priority_desk import PriorityDesk
 from stopline_controller.site import InvalidSite, read_site
 from stopline_controller.site_tables import V2xInboundTable, V2xTable
-from stopline_controller.v2x.inlet import Inlet
+from stopline_controller.v2x.inlet import Inlet, check_extra
 from stopline_controller.v2x.translation import minute_of_year, moment
 from stopline_hil.example import crossroads
 from stopline_signals.approach import Now
 from stopline_signals.detectors import NOTHING
 from stopline_signals.engine import Engine
+from stopline_signals.errors import SiteError
 from tests.controller.bench import ServeProcess, until
 from tests.controller.manual_clock import ManualClock
 from tests.controller.sites import write_site
@@ -276,6 +277,15 @@ def test_a_running_controller_answers_with_the_status_and_its_junction_turns(
                 until(lambda: answered() == ["granted"], 30, "granted")
                 until(lambda: next(states).state.source == state_pb2.SOURCE_EMERGENCY, 10, "in force")
                 states.cancel()
+
+
+def test_without_its_extra_a_site_that_asks_for_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_extra()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SiteError, match=r"pip install 'stopline\[v2x\]'"):
+        check_extra()
 
 
 async def test_a_socket_of_the_machine_is_its_owners_alone_and_answers_who_is_named(
