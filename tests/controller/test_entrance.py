@@ -50,6 +50,23 @@ async def test_a_method_without_a_row_lets_nobody_through() -> None:
     assert gate.streams.count() == 0
 
 
+async def test_where_certificates_are_needed_nobody_passes_without_one() -> None:
+    """TLS refuses them before; the gate does not rely on that."""
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"ListJunctions": grpc.unary_unary_rpc_method_handler(_one)}
+    gate = Gate(LimitsTable(), secure=True)
+    gate.before(server).add_registered_method_handlers("stopline.v1.JunctionService", handlers)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+            channel: Any = opened  # generic in its stubs
+            call = channel.unary_unary("/stopline.v1.JunctionService/ListJunctions")(b"x")
+            assert await _code(call) == "UNAUTHENTICATED"
+    finally:
+        await server.stop(0)
+
+
 async def _code(call: Any) -> str:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call

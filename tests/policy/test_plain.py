@@ -96,6 +96,9 @@ def test_what_is_not_finite_stays_so(value: float) -> None:
     plain = first_scores(model(LINEAR), runtime)
     runtime.observations[0, 7] = value
     assert not np.isfinite(plain()).any()
+    runtime.observations[0] = value
+    runtime.observations[0, ::2] = 0.0
+    assert not np.isfinite(plain()).any(), "without a warning of numpy's as well"
 
 
 @pytest.mark.parametrize("why", NOT_PLAIN)
