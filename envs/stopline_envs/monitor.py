@@ -7,6 +7,7 @@ line to exit and where they cross. The card's times are lower bounds.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 
@@ -42,6 +43,12 @@ class LampWatch:
         self.channels = _channels(signal, program)
         self.monitor = Monitor(card_of(network, signal, self.channels))
         self._seen: dict[str, tuple[Lamp, ...]] = {}
+
+    def twin(self) -> LampWatch:
+        """Another one on the same signal, shown nothing yet; see `Monitor.twin`."""
+        other = copy.copy(self)
+        other.monitor = self.monitor.twin()
+        return other
 
     def observe(self, now: int, letters: str) -> int:
         """Judge the lamps shown from `now` (s) on; how many new violations there are."""

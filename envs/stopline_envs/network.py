@@ -181,7 +181,7 @@ class NetworkRun:
         plan = self.plan_set.plans[name]
         if self._timing is not None:
             plan = benchmark_plan(plan, self._timing)
-        return SimJunction(plan, self.plan_set.programs[name], watch_of(self.plan_set, name))
+        return SimJunction(plan, self.plan_set.programs[name], _twin(self.scenario, self.plan_set, name))
 
     def _run_junctions(self, stages: Sequence[int], begin: int, end: int) -> list[tuple[int, int, str]]:
         """Ask for the stages; all changes of lamps up to `end` as (second, junction, letters), last first."""
@@ -247,13 +247,34 @@ def watch_of(plan_set: PlanSet, name: str) -> LampWatch:
 
 def plans_of(scenario: Scenario) -> PlanSet:
     """The plans of a scenario's network; read once per process while the files stay the same."""
+    return _read(_stamps(scenario), scenario.sensors)
+
+
+Stamps = tuple[tuple[str, int], ...]
+
+
+def _stamps(scenario: Scenario) -> Stamps:
     files = (scenario.net, *scenario.additional)
-    stamps = tuple((str(path), path.stat().st_mtime_ns if path.is_file() else 0) for path in files)
-    return _read(stamps, scenario.sensors)
+    return tuple((str(path), path.stat().st_mtime_ns if path.is_file() else 0) for path in files)
+
+
+def _twin(scenario: Scenario, plan_set: PlanSet, name: str) -> LampWatch:
+    """A fresh monitor for a signal, with what earlier runs in this process found out about its lamps."""
+    known = _watches(_stamps(scenario))
+    if name not in known:
+        known[name] = watch_of(plan_set, name)
+    return known[name].twin()
 
 
 @functools.lru_cache(maxsize=16)
-def _read(stamps: tuple[tuple[str, int], ...], sensors: SensorProfile) -> PlanSet:
+def _watches(stamps: Stamps) -> dict[str, LampWatch]:
+    """Filled as signals are asked for."""
+    del stamps
+    return {}
+
+
+@functools.lru_cache(maxsize=16)
+def _read(stamps: Stamps, sensors: SensorProfile) -> PlanSet:
     net, *additional = (path for path, _ in stamps)
     return read_plans(net, additional, sensors=sensors)
 

@@ -39,6 +39,12 @@ class Monitor:
         self._ways: dict[bytes, Way | None] = {}
         self.reset()
 
+    def twin(self) -> Monitor:
+        """A monitor with the same card, shown nothing yet; changes of lamps worked out once serve both."""
+        other = Monitor(self.card)
+        other._ways = self._ways
+        return other
+
     def reset(self) -> None:
         """Clear the latch and forget every timer, as after a visit to the cabinet."""
         self.tripped: Violation | None = None
