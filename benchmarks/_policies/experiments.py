@@ -38,11 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, help="folders of stopline train")
     parser.add_argument("--networks", type=Path, required=True, help="folder of generated networks")
     parser.add_argument("--json", type=Path, default=RESULT, help="result file")
+    parser.add_argument("--add", action="store_true", help="keep the result file's rows of other runs")
     options = parser.parse_args(arguments)
     found = [load_scenario(file) for file in sorted(options.networks.glob("*/scenario.toml"))]
     networks = [network for network in found if fits(network, TrainConfig())]
     rules = [{"rule": name, **_measure(make_controller(name), networks)} for name in RULES]
-    runs = list(_rows(options.runs, networks))
+    names = {folder.name for folder in options.runs}
+    before = json.loads(options.json.read_text())["runs"] if options.add else []
+    kept = [row for row in before if row["run"] not in names]
+    runs = [*kept, *_rows(options.runs, networks)]
     result = {"command": "python -m benchmarks._policies.experiments", "networks": len(networks)}
     options.json.write_text(json.dumps({**result, "rules": rules, "runs": runs}, indent=1) + "\n")
     return 0
