@@ -11,6 +11,7 @@ import structlog
 from stopline_cabinets.preempts import preempt_for
 from stopline_cabinets.words import OWN_PATTERN, CabinetState, Can, Kind, Mode
 from stopline_controller.arbiter import Arbiter, Ruling
+from stopline_controller.command_cap import CommandCap
 from stopline_controller.foresight import changes_to_come
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
 from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
@@ -74,6 +75,9 @@ class JunctionControl:
         self._arbiter = arbiter
         self._below_centre = arbiter.order[arbiter.order.index(Source.CENTRE) + 1 :]
         self._interval = interval
+        self._cap = CommandCap(plan.junction, interval)
+        self.held_back = False
+        """Whether the latest ruling would have been a command too many."""
         self._phase = phase % interval
         self._preempts = preempts
         self._unwatched = groups_without_sensor(plan)
@@ -98,6 +102,7 @@ class JunctionControl:
     def pace(self, interval: int) -> None:
         """Decide every `interval` tenths from now on."""
         self._interval = interval
+        self._cap.pace(interval)
 
     def observe(self, seen: CabinetState) -> Now:
         """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew."""
@@ -207,6 +212,7 @@ class JunctionControl:
     ) -> Step:
         """Rule on the proposals; `fresh` says that the policy decided in this tick."""
         assert self.now is not None
+        self.held_back = False
         ruling = self._ruling(seen, proposals, withheld)
         winner, state = ruling.winner, self.now.state
         calls, omits = (0, 0) if self._plain else self.wishes.carried(seen.can)
@@ -293,6 +299,9 @@ class JunctionControl:
                 self._next_decision = present
             return Action.NOTHING
         if not new and not fresh and present - self._asked_at < self._interval:
+            return Action.NOTHING
+        if not self._cap.take(present):
+            self.held_back = True
             return Action.NOTHING
         self._last_ask, self._asked_at = ask, present
         return Action.ASK

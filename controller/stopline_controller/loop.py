@@ -38,6 +38,8 @@ WARM_S = 0.0018
 long as the last."""
 WARM_END_S = 0.0001
 """Real seconds before the tick in which none is begun."""
+TOO_MANY = "too many commands"
+"""Why a request that the guard let pass did not become a command; the guard's own reasons are `Reason`."""
 HANDBACK_S = 2.0
 """Real seconds the cabinets have to take the release at the end."""
 
@@ -222,8 +224,9 @@ class ControlLoop:
                 junction.failed("rule", error)
                 continue
             ruled.append(junction)
-            if step.action is Action.ASK and step.verdict.reason is not None:
-                self._statistics.interventions[step.ruling.winner.source, step.verdict.reason] += 1
+            reason = TOO_MANY if junction.control.held_back else step.verdict.reason
+            if reason is not None and (step.action is Action.ASK or reason is TOO_MANY):
+                self._statistics.interventions[step.ruling.winner.source, reason] += 1
         return ruled
 
     def _step(self, junction: JunctionRuntime, fresh: bool, now: float) -> Step:
