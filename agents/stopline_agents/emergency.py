@@ -17,6 +17,7 @@ from stopline_envs.scenario import Scenario
 from stopline_envs.truth import Figure
 from stopline_policy.seam import JunctionView, Policy
 from stopline_signals.approach import Now
+from stopline_signals.plan import SignalPlan
 from stopline_signals.priority import (
     Ahead,
     PriorityRequests,
@@ -121,17 +122,19 @@ def run_arm(
     )
 
 
+def groups_by_link(plans: Sequence[SignalPlan]) -> dict[tuple[str, int], str]:
+    """Signal and link, as SUMO tells a vehicle's way, -> the group's name."""
+    return {
+        (plan.junction, link): group.name for plan in plans for group in plan.groups for link in group.links
+    }
+
+
 class _Desk:
     """Takes reports of vehicles and puts their wishes in the place of the policy's."""
 
     def __init__(self, run: NetworkRun, requests: PriorityRequests, arm: Arm) -> None:
         self._run, self._requests, self._arm = run, requests, arm
-        self._groups = {
-            (plan.junction, link): group.name
-            for plan in run.plans
-            for group in plan.groups
-            for link in group.links
-        }
+        self._groups = groups_by_link(run.plans)
 
     def report(self, vehicle: _Vehicle) -> None:
         """Look at a vehicle and tell the controller's code about it, as its dispatcher would."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from stopline_agents.controllers import make_controller
 from stopline_agents.emergency import Arm, Trip, run_arm
 from stopline_agents.emergency_figures import ArmFigures, compared
+from stopline_agents.parallel import run_tasks
 from stopline_agents.statistics import estimate, ratio
 from stopline_envs.emergency_ways import emergency_ways, free_travel_time
 from stopline_envs.scenario import Scenario
@@ -62,9 +61,11 @@ def evaluate_emergency(
     make_controller(controller)
     _departures(scenario, every_s)
     found: dict[int, dict[Arm, ArmFigures]] = {}
-    for seed, figures in _run_all([(scenario, controller, seed, every_s) for seed in seeds], jobs):
-        found[seed] = figures
-        on_run(seed)
+    free: dict[tuple[str, ...], float] = {}
+    tasks = [(scenario, controller, seed, every_s, free) for seed in seeds]
+    for number, figures in run_tasks(compare_arms, tasks, jobs):
+        found[seeds[number]] = figures
+        on_run(seeds[number])
     arms = {arm: tuple(found[seed][arm] for seed in seeds) for arm in Arm}
     return EmergencyTable(scenario=scenario, controller=controller, seeds=tuple(seeds), arms=arms)
 
@@ -129,18 +130,6 @@ def _worst_movement(runs: Sequence[ArmFigures]) -> dict[str, Any]:
         return {"movement": "", "added_s": 0.0}
     worst = max(known, key=lambda name: float(np.mean(known[name])))
     return {"movement": worst, "added_s": estimate(known[worst]).to_table()}
-
-
-def _run_all(
-    tasks: Sequence[tuple[Scenario, str, int, int]], jobs: int
-) -> Iterator[tuple[int, dict[Arm, ArmFigures]]]:
-    if jobs <= 1:
-        free: dict[tuple[str, ...], float] = {}
-        yield from ((task[2], compare_arms(*task, free)) for task in tasks)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(compare_arms, *task): task[2] for task in tasks}
-        yield from ((futures[future], future.result()) for future in as_completed(futures))
 
 
 def _departures(scenario: Scenario, every_s: int) -> range:

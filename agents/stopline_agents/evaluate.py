@@ -6,17 +6,16 @@ the conflict monitor. Figures are means over seeds with bootstrap intervals, and
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stopline_agents.conditions import AS_GIVEN, Conditions
 from stopline_agents.controllers import FIXED_AS_IS, WEBSTER, make_controller
+from stopline_agents.parallel import run_tasks
 from stopline_agents.running import run_policy, run_program_as_is
 from stopline_agents.statistics import Estimate, estimate, paired_difference, sign_flip_p
 from stopline_envs.scenario import Scenario
@@ -130,7 +129,7 @@ def evaluate(
     _check(controllers, seeds, conditions)
     tasks = [(scenario, controller, seed, conditions) for seed in seeds for controller in controllers]
     found: dict[tuple[str, int], RunResult] = {}
-    for run in _run_all(tasks, jobs):
+    for _, run in run_tasks(run_one, tasks, jobs):
         found[run.controller, run.seed] = run
         on_run(run)
     runs = tuple(found[controller, seed] for controller in controllers for seed in seeds)
@@ -161,20 +160,6 @@ def run_one(scenario: Scenario, controller: str, seed: int, conditions: Conditio
         "decisions": float(outcome.decisions),
     }
     return RunResult(controller=controller, seed=seed, figures=figures, wall_s=time.perf_counter() - began)
-
-
-def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[RunResult]:
-    if jobs <= 1:
-        yield from (run_one(*task) for task in tasks)
-        return
-    # Spawned, not forked: a forked copy of a process that has loaded SUMO or onnxruntime is not safe.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool:
-        try:
-            yield from (future.result() for future in as_completed([pool.submit(run_one, *t) for t in tasks]))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _row(name: str, runs: Sequence[RunResult]) -> Row:

@@ -5,13 +5,13 @@ A bus is as late as the time it has lost on its way, as against a timetable that
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stopline_agents.controllers import make_controller
+from stopline_agents.emergency import groups_by_link
+from stopline_agents.parallel import run_tasks
 from stopline_agents.statistics import estimate, ratio
 from stopline_envs.buses import Buses, BusSighting
 from stopline_envs.network import NetworkRun
@@ -101,9 +101,10 @@ def evaluate_transit(
     make_controller(controller)
     settings = TransitSettings(late=late_s)
     found: dict[int, tuple[TransitOutcome, TransitOutcome]] = {}
-    for seed, outcomes in _run_all([(scenario, controller, seed, settings) for seed in seeds], jobs):
-        found[seed] = outcomes
-        on_run(seed)
+    tasks = [(scenario, controller, seed, settings) for seed in seeds]
+    for number, outcomes in run_tasks(_pair, tasks, jobs):
+        found[seeds[number]] = outcomes
+        on_run(seeds[number])
     if not any(outcome[0].buses for outcome in found.values()):
         raise PolicyError(f"scenario {scenario.name}: no bus comes, so there is nothing to compare")
     return TransitTable(
@@ -161,12 +162,7 @@ class _Desk:
     def __post_init__(self) -> None:
         plans = {plan.junction: plan for plan in self.run.plans}
         self._requests = PriorityRequests(plans, PrioritySettings(transit=self.settings or TransitSettings()))
-        self._groups = {
-            (name, link): group.name
-            for name, plan in plans.items()
-            for group in plan.groups
-            for link in group.links
-        }
+        self._groups = groups_by_link(self.run.plans)
 
     def look(self) -> None:
         """Find the buses and report them; those that have left are through."""
@@ -216,14 +212,3 @@ def _pair(
 ) -> tuple[TransitOutcome, TransitOutcome]:
     without = run_transit(scenario, make_controller(controller), seed, None)
     return without, run_transit(scenario, make_controller(controller), seed, settings)
-
-
-def _run_all(
-    tasks: Sequence[tuple[Scenario, str, int, TransitSettings]], jobs: int
-) -> Iterator[tuple[int, tuple[TransitOutcome, TransitOutcome]]]:
-    if jobs <= 1:
-        yield from ((task[2], _pair(*task)) for task in tasks)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_pair, *task): task[2] for task in tasks}
-        yield from ((futures[future], future.result()) for future in as_completed(futures))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from stopline_cli.output import print_json, print_table
+from stopline_cli.arms import Shown, keep_and_show
 
 if TYPE_CHECKING:
     from stopline_envs.scenario import Scenario
 
-SHOWN = {
+SHOWN: Shown = {
     "travel_ratio": ("travel time / free", 1.0, 2),
     "near_free": ("within 1.15 %", 100.0, 0),
     "loss_saved": ("time loss saved %", 100.0, 0),
@@ -44,28 +39,12 @@ def run(
 
     with progress(len(seeds)) as advance:
         found = evaluate_emergency(scenario, controller, seeds, every_s=every, jobs=jobs, on_run=advance)
-    table: dict[str, Any] = {**found.to_table(), "command": shlex.join(["stopline", *sys.argv[1:]])}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "emergency.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    if as_json:
-        print_json(table)
-        return
-    title = f"{scenario.name} under {controller}, {len(seeds)} paired runs, a vehicle every {every} s"
-    print_table([_row(arm, figures) for arm, figures in table["arms"].items()], title=title)
-    typer.echo(
-        "Crossed junctions (1 min before to 5 after) and network: the others' loss against no priority. "
-        f"Wrote {out / 'emergency.json'}"
+    keep_and_show(
+        found.to_table(),
+        out / "emergency.json",
+        shown=SHOWN,
+        counts=("vehicles",),
+        title=f"{scenario.name} under {controller}, {len(seeds)} paired runs, a vehicle every {every} s",
+        said="Crossed junctions (1 min before to 5 after) and network: the others' loss against no priority.",
+        as_json=as_json,
     )
-    if any(figures["violations"] for figures in table["arms"].values()):
-        typer.echo("error: the conflict monitor saw violations", err=True)
-        raise typer.Exit(1)
-
-
-def _row(arm: str, figures: dict[str, Any]) -> dict[str, object]:
-    cells: dict[str, object] = {"arm": arm, "vehicles": figures["vehicles"]}
-    for name, (label, factor, digits) in SHOWN.items():
-        mean, (low, high) = figures[name]["mean"], figures[name]["ci95"]
-        cells[label] = "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(
-            factor * mean, factor * low, factor * high, d=digits
-        )
-    return {**cells, "violations": figures["violations"]}

@@ -6,25 +6,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stopline_cli.connection import DEFAULT_ADDRESS, CaOption, CertOption, Connection, KeyOption
+from stopline_signals.vehicles import VehicleClass
 
 if TYPE_CHECKING:
     from stopline_cli.vehicle_run import Position, Stop
-
-
-class Kind(StrEnum):
-    """Class of the vehicle."""
-
-    FIRE = "fire"
-    AMBULANCE = "ambulance"
-    POLICE = "police"
-    TRANSIT = "transit"
 
 
 def command(
@@ -37,7 +28,7 @@ def command(
         list[str] | None,
         typer.Option(help=f"host:port of a controller on the route; repeat it. [default: {DEFAULT_ADDRESS}]"),
     ] = None,
-    kind: Annotated[Kind, typer.Option(help="Class of the vehicle.")] = Kind.AMBULANCE,
+    kind: Annotated[VehicleClass, typer.Option(help="Class of the vehicle.")] = VehicleClass.AMBULANCE,
     speed: Annotated[
         float, typer.Option(min=1, max=60, help="Speed it would like to drive, m/s; a straight run has it.")
     ] = 14.0,

@@ -50,6 +50,7 @@ class NetworkRun:
         """
         self.scenario = scenario
         self.plan_set = plans_of(scenario)
+        self._watches = _watches(_stamps(scenario))
         self.names = (
             tuple(self.plan_set.plans) if signals is None else _known(scenario, self.plan_set, signals)
         )
@@ -181,7 +182,9 @@ class NetworkRun:
         plan = self.plan_set.plans[name]
         if self._timing is not None:
             plan = benchmark_plan(plan, self._timing)
-        return SimJunction(plan, self.plan_set.programs[name], _twin(self.scenario, self.plan_set, name))
+        if name not in self._watches:
+            self._watches[name] = watch_of(self.plan_set, name)
+        return SimJunction(plan, self.plan_set.programs[name], self._watches[name].twin())
 
     def _run_junctions(self, stages: Sequence[int], begin: int, end: int) -> list[tuple[int, int, str]]:
         """Ask for the stages; all changes of lamps up to `end` as (second, junction, letters), last first."""
@@ -258,17 +261,9 @@ def _stamps(scenario: Scenario) -> Stamps:
     return tuple((str(path), path.stat().st_mtime_ns if path.is_file() else 0) for path in files)
 
 
-def _twin(scenario: Scenario, plan_set: PlanSet, name: str) -> LampWatch:
-    """A fresh monitor for a signal, with what earlier runs in this process found out about its lamps."""
-    known = _watches(_stamps(scenario))
-    if name not in known:
-        known[name] = watch_of(plan_set, name)
-    return known[name].twin()
-
-
 @functools.lru_cache(maxsize=16)
 def _watches(stamps: Stamps) -> dict[str, LampWatch]:
-    """Filled as signals are asked for."""
+    """By signal the monitors that earlier runs on these files had; a run adds those it misses."""
     del stamps
     return {}
 
