@@ -23,9 +23,11 @@ from stopline_agents.torch_policy import TorchPolicy
 from stopline_agents.training.config import TrainConfig, load_config
 from stopline_agents.training.imitation import collect_lessons, imitate
 from stopline_agents.training.learner import actor_of, make_learner
+from stopline_agents.training.networks import with_dead_detectors
 from stopline_agents.training.provenance import export_run
 from stopline_agents.training.start import start_from
 from stopline_agents.training.train import read_run, train
+from stopline_envs.scenario import load_scenario
 from stopline_policy import BundlePolicy, check_policy, read_bundle
 from stopline_policy.signing import load_or_create_key
 from stopline_signals.errors import PolicyError
@@ -60,6 +62,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(write_toml(folder / "config.toml", SMALL))
     train(config, folder / "run")
     return folder / "run"
+
+
+def test_episodes_have_the_share_of_dead_detectors_that_their_seed_draws() -> None:
+    street = load_scenario("single")
+    config = TrainConfig(dead=(0.1, 0.3), dead_episodes=0.4)
+    drawn = [with_dead_detectors(street, seed, config) for seed in range(300)]
+    shares = [scenario.faults.dead_share for scenario in drawn if scenario.faults is not None]
+    assert 0.3 < len(shares) / len(drawn) < 0.5
+    assert all(0.1 <= share <= 0.3 for share in shares)
+    assert max(shares) - min(shares) > 0.15
+    assert drawn[7] == with_dead_detectors(street, 7, config)
+
+
+def test_no_detector_is_dead_unless_asked_for() -> None:
+    street = load_scenario("single")
+    assert all(with_dead_detectors(street, seed, TrainConfig()) is street for seed in range(50))
 
 
 def test_a_run_leaves_everything_needed_to_judge_and_repeat_it(finished: Path) -> None:

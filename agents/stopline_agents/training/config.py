@@ -37,6 +37,10 @@ class TrainConfig:
     """Share of networks whose signals offer every stage that may be formed, where nobody walks."""
     kinds: tuple[str, ...] = ()
     """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
+    dead: tuple[float, float] = (0.0, 0.0)
+    """Range of the share of detectors that are dead, and known to be, in `dead_episodes` of the episodes."""
+    dead_episodes: float = 0.5
+    """Share of episodes with dead detectors; of validation networks as well."""
     own: tuple[str, ...] = ()
     """This project's own scenarios to mix in, by name; each must have exactly `slots` signals."""
     own_share: float = 0.0

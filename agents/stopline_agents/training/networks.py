@@ -6,13 +6,14 @@ import contextlib
 import random
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopline_agents.training.config import TrainConfig
 from stopline_envs.generate import generate_network
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
+from stopline_envs.sensor_profiles import SensorFaults
 from stopline_signals.errors import PolicyError, ScenarioError
 
 VALIDATION_SEED = 910_000_000
@@ -31,7 +32,10 @@ class GeneratedNetworks:
     folder: Path
 
     def __call__(self, seed: int) -> Scenario:
-        """The network for an episode."""
+        """The network for an episode, its detectors as dead as the seed says."""
+        return with_dead_detectors(self._network(seed), seed, self.config)
+
+    def _network(self, seed: int) -> Scenario:
         if self.config.scenario:
             return a_window(load_scenario(self.config.scenario), seed, self.config)
         if random.Random(f"own {seed}").random() < self.config.own_share:
@@ -59,6 +63,14 @@ class GeneratedNetworks:
             f"no generated network fits {self.config.max_groups} groups and {self.config.max_stages} stages "
             f"after {ATTEMPTS} attempts: raise max_groups or max_stages"
         )
+
+
+def with_dead_detectors(scenario: Scenario, seed: int, config: TrainConfig) -> Scenario:
+    """The scenario with the share of dead detectors that the seed draws, none in the other episodes."""
+    chance = random.Random(f"dead {seed}")
+    if config.dead[1] <= 0.0 or chance.random() >= config.dead_episodes:
+        return scenario
+    return replace(scenario, faults=SensorFaults(dead_share=chance.uniform(*config.dead), seed=seed))
 
 
 def own_network(seed: int, config: TrainConfig) -> Scenario:
@@ -116,6 +128,6 @@ def validation_networks(config: TrainConfig, folder: Path) -> list[Scenario]:
     while len(found) < config.validation_networks:
         scenario = make_network(seed, config, folder / str(seed))
         if fits(scenario, config):
-            found.append(scenario)
+            found.append(with_dead_detectors(scenario, seed, config))
         seed += 1
     return found
