@@ -7,7 +7,7 @@ transition to its end. Yellow, red clearance and pedestrian clearance are never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 
 from stopline_signals.engine_state import (
@@ -18,13 +18,17 @@ from stopline_signals.engine_state import (
     EngineState,
     Lit,
     Run,
-    new,
+    Shown,
+    end_moment,
+    members,
     passed_to,
+    waits_after,
 )
 from stopline_signals.engine_tables import event_codes, stages_that_keep, transition_table, turns_across
 from stopline_signals.errors import PlanError
 from stopline_signals.events import Event, HiRes
 from stopline_signals.plan import Aspect, GroupKind, SignalPlan
+from stopline_signals.records import new
 from stopline_signals.transition import PERMISSIVE, RED, Transitions
 
 __all__ = ["KEEP", "LONG_AGO", "NOT_WAITING", "Advanced", "Engine", "EngineState", "Run", "shown_green"]
@@ -122,20 +126,16 @@ class Engine:
         those at `state.now` among them; of two changes at one moment the later counts.
         """
         if until < state.now:
-            raise PlanError(
-                f"junction {self.plan.junction}: time ran backwards, {state.now} to {until} tenths"
-            )
-        shown: list[tuple[int, tuple[int, ...]]] = []
+            raise self._backwards(state.now, until)
+        shown: Shown = []
         calls = state.called
         if request not in (KEEP, state.stage):
             self._known(request)
             if self.legal(state) >> request & 1:
                 state = self._change(state, request, calls)
         while calls & self._served[state.stage] and state.now < until:  # walks may be taken up on the way
-            state = self._run_to(state, state.now, [], [], shown)
             now = max(self._next_deadline(state, KEEP, calls, until), state.now + 1)
-            state = self._run_to(state, now, [], [], shown)
-            state = self._take_up(state, KEEP, calls)
+            state = self._settle(state, now, KEEP, calls, [], shown)
         after = self._run_to(state, until, [], [], shown)
         self._still_calm(state.waiting_since, after.waiting_since, state.now)
         return new(Run, (after, shown))
@@ -151,7 +151,7 @@ class Engine:
             lit = (self._lit_by_aspects.get(aspects) or self._lit(aspects)).mask
             changed = (calls ^ called) & ~lit & self._all_groups
             if changed:
-                before, waiting = waiting, _waiting(waiting, calls, changed, until)
+                before, waiting = waiting, waits_after(waiting, calls, changed, until)
                 self._still_calm(before, waiting, until)
         return new(EngineState, (until, stage, settled_at, aspects, since, ended, waiting, pending, calls))
 
@@ -173,6 +173,22 @@ class Engine:
         if legal == self._all_stages:
             self._past_minima = since, aspects, now
         return legal | 1 << state.stage
+
+    def at_ease(self, state: EngineState, grace: int = 0) -> bool:
+        """Whether it is known without working it out that every stage is legal and nobody is overdue.
+
+        False says nothing: `legal` and `most_overdue` (`grace` as there) then tell.
+        """
+        now, _, settled_at, aspects, since, _, waiting, _, _ = state
+        past, calm = self._past_minima, self._calm
+        return (
+            now >= settled_at
+            and since is past[0]
+            and aspects is past[1]
+            and now >= past[2]
+            and waiting is calm[0]
+            and now - grace < calm[1]
+        )
 
     def earliest(self, state: EngineState, stage: int) -> int:
         """When the stage may be asked for if nothing else is asked for before (tenths)."""
@@ -284,7 +300,8 @@ class Engine:
         """Who began to wait between the two did so at `now` or later, and is not overdue for a while."""
         known, calm = self._calm
         if known is before:
-            self._calm = after, min(calm, now + self._patience)
+            soonest = now + self._patience
+            self._calm = after, soonest if soonest < calm else calm
 
     def _known(self, request: int) -> None:
         """Raise PlanError for a stage that is none."""
@@ -294,13 +311,22 @@ class Engine:
             )
 
     def _settle(
-        self, state: EngineState, now: int, request: int, calls: int, events: list[Event]
+        self,
+        state: EngineState,
+        now: int,
+        request: int,
+        calls: int,
+        events: list[Event],
+        shown: Shown | None = None,
     ) -> EngineState:
-        """Go to `now`, up to which nothing is taken up, and take up what is asked or called then."""
+        """Go to `now`, up to which nothing is taken up, and take up what is asked or called then.
+
+        `shown` as in `_run_to`.
+        """
         calling: list[Event] = []
-        state = self._run_to(state, now, events, calling)
+        state = self._run_to(state, now, events, calling, shown)
         if request not in (KEEP, state.stage) or calls & self._served[state.stage]:
-            state = self._run_to(self._take_up(state, request, calls), now, events, calling)
+            state = self._run_to(self._take_up(state, request, calls), now, events, calling, shown)
         events += sorted(calling, key=_param)
         return state
 
@@ -310,7 +336,7 @@ class Engine:
         now: int,
         events: list[Event],
         calling: list[Event],
-        shown: list[tuple[int, tuple[int, ...]]] | None = None,
+        shown: Shown | None = None,
     ) -> EngineState:
         """Show what is due by `now`, and note whose call is served or begins to wait by that.
 
@@ -326,22 +352,21 @@ class Engine:
             if due > now:
                 break
             if due != noted:
-                _end_moment(noted, aspects, events, calling, shown)
+                end_moment(noted, aspects, events, calling, shown)
                 noted = due
             count += 1
             before = aspects[group]
-            if before < PERMISSIVE or aspect < PERMISSIVE:
-                if shown is None:
-                    for code in self._codes[group][aspect]:
-                        events.append(new(Event, (due, code, group + 1)))
-                if before < PERMISSIVE <= aspect:
-                    waiting[group] = NOT_WAITING
-                elif before >= PERMISSIVE and called >> group & 1:
+            aspects[group], since[group] = aspect, due
+            if shown is None and (before < PERMISSIVE or aspect < PERMISSIVE):
+                for code in self._codes[group][aspect]:
+                    events.append(new(Event, (due, code, group + 1)))
+            if aspect >= PERMISSIVE > before:
+                waiting[group] = NOT_WAITING
+            elif aspect < before >= PERMISSIVE:
+                ended[group] = due
+                if aspect < PERMISSIVE and called >> group & 1:
                     waiting[group] = due
                     calling.append(self._call_event(due, group, True))
-            if before >= PERMISSIVE and aspect < before:
-                ended[group] = due
-            aspects[group], since[group] = aspect, due
         after = tuple(aspects)
         if shown is not None:
             shown.append((noted, after))
@@ -362,9 +387,9 @@ class Engine:
         changed = ((calls & ~lit) ^ (called & ~before_lit)) & self._all_groups
         if not changed:
             return state if calls == called else new(EngineState, (*state[:-1], calls))
-        for group in _members(changed & ~lit):
+        for group in members(changed & ~lit):
             events.append(self._call_event(state.now, group, calls >> group & 1 > 0))
-        waiting = _waiting(state.waiting_since, calls & ~lit, changed, state.now)
+        waiting = waits_after(state.waiting_since, calls & ~lit, changed, state.now)
         return new(EngineState, (*state[:6], waiting, state.pending, calls))
 
     def _take_up(self, state: EngineState, request: int, calls: int) -> EngineState:
@@ -461,35 +486,6 @@ class Engine:
         if called and self._pedestrian[group]:
             return Event(now, HiRes.PED_CALL, group + 1)
         return Event(now, HiRes.CALL_ON if called else HiRes.CALL_OFF, group + 1)
-
-
-def _waiting(since: tuple[int, ...], calls: int, changed: int, now: int) -> tuple[int, ...]:
-    """Since when each group waits once the calls of the `changed` groups (bit mask) are as in `calls`."""
-    waiting = list(since)
-    for group in _members(changed):
-        waiting[group] = now if calls >> group & 1 else NOT_WAITING
-    return tuple(waiting)
-
-
-def _members(mask: int) -> Iterator[int]:
-    """The groups of a bit mask, by index."""
-    while mask:
-        yield (mask & -mask).bit_length() - 1
-        mask &= mask - 1
-
-
-def _end_moment(
-    moment: int,
-    aspects: list[int],
-    events: list[Event],
-    calling: list[Event],
-    shown: list[tuple[int, tuple[int, ...]]] | None,
-) -> None:
-    """All lamps due at the moment are on: tell them, or the calls that follow them."""
-    if shown is not None:
-        shown.append((moment, tuple(aspects)))
-    events += calling
-    calling.clear()
 
 
 def shown_green(aspect: int) -> bool:

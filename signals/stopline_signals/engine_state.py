@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from stopline_signals.events import Event
+from stopline_signals.records import new
 from stopline_signals.transition import Change
 
 KEEP = -1
@@ -55,6 +57,10 @@ class Lit(NamedTuple):
     minima: tuple[tuple[int, int, int], ...]
 
 
+Shown = list[tuple[int, tuple[int, ...]]]
+"""Changes of the lamps: the moment of each (tenths), and the lamps from then on."""
+
+
 class Run(NamedTuple):
     """Result of `Engine.run`: the state at the end, and each change of the lamps on the way.
 
@@ -62,22 +68,40 @@ class Run(NamedTuple):
     """
 
     state: EngineState
-    shown: list[tuple[int, tuple[int, ...]]]
-
-
-_Record = TypeVar("_Record")
-
-
-class _Maker(Protocol):
-    """Makes a NamedTuple of its fields, all of them and in order."""
-
-    def __call__(self, kind: type[_Record], fields: tuple[object, ...], /) -> _Record: ...
-
-
-# A NamedTuple's own constructor is Python; the tuple's builds the same record in a third of the time.
-new: _Maker = vars(tuple)["__new__"]
+    shown: Shown
 
 
 def passed_to(now: int, state: EngineState) -> EngineState:
     """The same state at another time; several times cheaper than `_replace`."""
     return new(EngineState, (now, *state[1:]))
+
+
+def waits_after(since: tuple[int, ...], calls: int, changed: int, now: int) -> tuple[int, ...]:
+    """Since when each group waits once the calls of the `changed` groups (bit mask) are as in `calls`."""
+    waiting = list(since)
+    while changed:  # as `members`, but asked for each time that somebody comes or goes
+        lowest = changed & -changed
+        waiting[lowest.bit_length() - 1] = now if calls & lowest else NOT_WAITING
+        changed ^= lowest
+    return tuple(waiting)
+
+
+def members(mask: int) -> Iterator[int]:
+    """The groups of a bit mask, by index."""
+    while mask:
+        yield (mask & -mask).bit_length() - 1
+        mask &= mask - 1
+
+
+def end_moment(
+    moment: int,
+    aspects: list[int],
+    events: list[Event],
+    calling: list[Event],
+    shown: Shown | None,
+) -> None:
+    """All lamps due at the moment are on: tell them, or the calls that follow them."""
+    if shown is not None:
+        shown.append((moment, tuple(aspects)))
+    events += calling
+    calling.clear()

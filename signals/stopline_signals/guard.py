@@ -48,9 +48,11 @@ class Guard:
         a policy, some time for an emergency vehicle or an operator. Empty only while all red is in force and
         may not be left yet.
         """
-        legal = self._engine.legal(state) & self._stages
         if state.now < state.settled_at:
-            return legal
+            return 1 << state.stage & self._stages
+        if self._engine.at_ease(state, grace):
+            return self._stages
+        legal = self._engine.legal(state) & self._stages
         overdue = self._engine.most_overdue(state, grace)
         if overdue is None:
             return legal

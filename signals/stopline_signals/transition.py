@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stopline_signals.plan import NO_CONFLICT, Aspect, SignalPlan
+from stopline_signals.records import new
 
 RED, YELLOW, PERMISSIVE, GREEN = map(int, Aspect)
 
@@ -64,13 +65,19 @@ class Transitions:
         self.on_demand = sum(1 << index for index, group in enumerate(plan.groups) if group.on_demand)
 
     def wanted(self, stage: int, aspects: Sequence[int], calls: int) -> list[int]:
-        """Aspect each group is to show in the stage; on-demand groups only when called or already green."""
+        """Aspect each group is to show in the stage.
+
+        On-demand groups only when called or already green, and then no more than they show: a walk that
+        became protected on the way would begin anew, before the end it has been given.
+        """
         wanted = list(self.stage_aspects[stage])
-        idle = self.on_demand & ~calls
-        if idle:
+        if self.on_demand:
             for group in range(len(wanted)):
-                if idle >> group & 1 and aspects[group] < PERMISSIVE:
-                    wanted[group] = RED
+                if self.on_demand >> group & 1:
+                    if aspects[group] >= PERMISSIVE:
+                        wanted[group] = min(wanted[group], aspects[group])
+                    elif not calls >> group & 1:
+                        wanted[group] = RED
         return wanted
 
     def schedule(
@@ -96,9 +103,8 @@ class Transitions:
             way = self._computed(stage, aspects, (-self._horizon,) * len(aspects), calls, 0, ())
             if len(self._from_rest) < KEPT_WAYS:
                 self._from_rest[key] = way
-        return Schedule(
-            tuple([(now + due, g, aspect) for due, g, aspect in way.changes]), now + way.settled_at
-        )
+        changes = tuple([(now + due, g, aspect) for due, g, aspect in way[0]])
+        return new(Schedule, (changes, now + way[1]))
 
     def _computed(
         self,

@@ -19,10 +19,17 @@ class LampChecker:
 
     def see(self, now: int, aspects: tuple[int, ...]) -> None:
         if self._before is not None:
-            for group, (old, new) in enumerate(zip(self._before, aspects, strict=True)):
-                if old != new:
-                    self._changed(now, group, old, new, aspects)
-                    self._since[group] = now
+            changed = [
+                (group, old, new)
+                for group, (old, new) in enumerate(zip(self._before, aspects, strict=True))
+                if old != new
+            ]
+            for group, old, new in changed:
+                self._changed(now, group, old, new, aspects)
+                self._since[group] = now
+            for group, _, new in changed:  # after the ends of this very moment, whatever their index
+                if new in GREENS:
+                    self._clearances(now, group, Aspect(new), self._before)
         self._pairs(now, aspects)
         self._before = aspects
 
@@ -46,13 +53,15 @@ class LampChecker:
             )
         if new in GREENS and old == Aspect.RED and self._ended[group] is not None:
             self._require(lasted >= self.plan.red_revert, now, f"{spec.name} red lasted only {lasted}")
-        if new in GREENS:
-            self._clearances(now, group, aspects)
 
-    def _clearances(self, now: int, group: int, aspects: tuple[int, ...]) -> None:
+    def _clearances(self, now: int, group: int, shown: Aspect, before: tuple[int, ...]) -> None:
         for foe, ended in enumerate(self._ended):
             needed = self.plan.intergreen[foe][group]
             if needed == NO_CONFLICT or ended is None:
+                continue
+            if ended == now and self.plan.compatible(foe, Aspect(before[foe]), group, shown):
+                # It was to start beside the foe, one of them giving way: that the foe ends at the very tick
+                # at which they would have been green together takes nothing away.
                 continue
             self._require(
                 now - ended >= needed, now, f"intergreen {foe} -> {group} was {now - ended}, not {needed}"

@@ -149,3 +149,28 @@ def test_a_walk_that_stands_first_is_called_only_when_it_is_called() -> None:
     started = engine.advance(engine.start(0, 0), KEEP, 0, 200).state
     assert started.aspects == (R, G, R, R)
     assert started.since[0] == 0
+
+
+def test_a_walk_that_gives_way_is_not_begun_anew_where_it_would_be_protected() -> None:
+    """It would get a new minimum and keep the end of its old one, which then cut it."""
+    walk = SignalGroup(name="walk", kind=GroupKind.PEDESTRIAN, walk=WALK, clearance=CLEARANCE, on_demand=True)
+    groups = SignalGroup(name="main", yellow=30, min_green=5), walk
+    plan = SignalPlan(
+        junction="unsignalled side",
+        groups=groups,
+        stages=(Stage("gives way", (0,), (1,)), Stage("alone", (1,))),
+        intergreen=((X, 40), (30, X)),
+        yields=((False, False), (True, False)),
+    )
+    engine = Engine(plan)
+    state = engine.advance(engine.start(0, 0), KEEP, 0, 100).state
+    state = engine.advance(state, KEEP, 0b10, 101).state
+    assert state.aspects == (G, P)
+    state = engine.advance(state, 1, 0b10, 110).state
+    assert state.stage == 1
+    shown = {state.now: state.aspects[1]}
+    while state.now < 101 + WALK + CLEARANCE:
+        state = engine.advance(state, KEEP, 0b10, state.now + 1).state
+        shown[state.now] = state.aspects[1]
+    assert {now for now, lamp in shown.items() if lamp == Y} == set(range(101 + WALK, 101 + WALK + CLEARANCE))
+    assert {lamp for now, lamp in shown.items() if now < 101 + WALK} == {P}
