@@ -6,6 +6,7 @@ from stopline_cabinets.words import Result
 from stopline_signals.errors import CabinetError, CabinetRefused, CabinetTimeout
 
 __all__ = [
+    "CabinetDisobeys",
     "CabinetError",
     "CabinetOffline",
     "CabinetRefused",
@@ -19,6 +20,10 @@ __all__ = [
 
 class CabinetOffline(CabinetError):
     """There is no connection now; nothing was sent."""
+
+
+class CabinetDisobeys(CabinetError):
+    """The cabinet shows something else than what it accepted; it is left to its local plan."""
 
 
 class WrongCabinet(CabinetError):

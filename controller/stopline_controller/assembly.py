@@ -84,6 +84,7 @@ def assemble(site: Site) -> Controller:
             round(interval * 10),
             phase=index // SLOTS,
             preempts=junction.preempts,
+            rate=tables.controller.clock_rate,
         )
         for index, junction in enumerate(site.junctions)
     }

@@ -13,6 +13,7 @@ from stopline_cabinets.words import OWN_PATTERN, CabinetState, Can, Kind, Mode
 from stopline_controller.arbiter import Arbiter, Ruling
 from stopline_controller.command_cap import CommandCap
 from stopline_controller.foresight import changes_to_come
+from stopline_controller.obedience import Obedience
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
 from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
 from stopline_signals.approach import Now
@@ -62,12 +63,13 @@ class JunctionControl:
         *,
         phase: int = 0,
         preempts: bool = False,
+        rate: float = 1.0,
     ) -> None:
         """Decide every `interval` tenths; commands of other sources are refreshed as often.
 
         With `preempts`, emergency vehicles are served by the cabinet's own preempt for their stage. The
         second decision comes `phase` tenths early, so that junctions that start together do not decide
-        together ever after.
+        together ever after. `rate` is the controller's clock against real time.
         """
         self.plan = plan
         self.engine = Engine(plan)
@@ -76,6 +78,7 @@ class JunctionControl:
         self._below_centre = arbiter.order[arbiter.order.index(Source.CENTRE) + 1 :]
         self._interval = interval
         self._cap = CommandCap(plan.junction, interval)
+        self.obedience = Obedience(self.engine, rate)
         self.held_back = False
         """Whether the latest ruling would have been a command too many."""
         self._phase = phase % interval
@@ -105,7 +108,11 @@ class JunctionControl:
         self._cap.pace(interval)
 
     def observe(self, seen: CabinetState) -> Now:
-        """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew."""
+        """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew.
+
+        Raises:
+            CabinetDisobeys: It has not done what it accepted, for longer than a wire could be the cause.
+        """
         previous = self.now.state if self.now else None
         if previous and seen.time < previous.now:
             previous = None
@@ -122,6 +129,7 @@ class JunctionControl:
             state = self._learnt(seen, previous)
             self._choice = None if plain else restrict(self.engine, self.guard, state, self.wishes)
         self.now = Now(self.engine, state, seen.readings)
+        self.obedience.judge(seen, state)
         self.allowed = self.guard.allowed(state) if self._choice is None else self._choice.allowed
         return self.now
 
@@ -158,6 +166,7 @@ class JunctionControl:
         self.now, self.policy, self._last_ask, self._seen, self._kept = None, None, None, None, None
         self._without_choice = False
         self._next_decision = self._asked_at = NEVER
+        self.obedience.forget()
 
     @property
     def state(self) -> EngineState | None:

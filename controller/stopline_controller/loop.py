@@ -267,16 +267,19 @@ class ControlLoop:
     async def _command(self, junction: JunctionRuntime, step: Step, decided: float) -> None:
         """Carry one step out at the cabinet; then, and only then, the heartbeat."""
         if step.action is Action.RELEASE:
+            junction.control.obedience.forget()
             await junction.link.release()
         elif step.action is Action.ASK:
             with self.tracing.span("command", junction=junction.name, stage=step.order.stage):
                 asked = await junction.link.ask(step.order)
             if asked.accepted:
                 junction.commanded = step.order.stage
+                junction.control.obedience.accepted(step.order)
                 self._statistics.plans_accepted += 1
                 self._statistics.command.add((time.perf_counter() - decided) * 1000)
             else:
                 self._statistics.plans_refused += 1
+                junction.control.obedience.forget()
                 if asked.unable:
                     junction.control.unable(step.order)
         await junction.link.beat()

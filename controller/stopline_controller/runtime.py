@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from stopline_cabinets.errors import CabinetDisobeys
 from stopline_cabinets.words import CabinetState
 from stopline_controller.audit import Entry
 from stopline_controller.clock import Clock
@@ -19,6 +20,11 @@ from stopline_controller.sources import Source
 from stopline_controller.wishes import NO_WISHES
 
 log = structlog.get_logger(__name__)
+
+LONGEST_DELAY_S = 300.0
+"""A cabinet that never follows is taken from its local plan once in this time, to try again."""
+FORGIVEN_S = 1800.0
+"""One that has followed for so long starts with the shortest delay again."""
 
 
 class JunctionRuntime:
@@ -54,6 +60,7 @@ class JunctionRuntime:
         self._min_coverage = min_coverage
         self._restart_delay = restart_delay
         self._restart_at = 0.0
+        self._disobeyed, self._disobeyed_at = 0, 0.0
         self._sequence = 0
         self._source: Source | None = None
         self._told: Snapshot | None = None
@@ -103,7 +110,7 @@ class JunctionRuntime:
             log.error("junction_failed", junction=self.name, step=what, error=repr(error), exc_info=error)
         self.fault = f"{what} failed: {error!r}"
         self.seen = self.step = None
-        self._restart_at = self._clock.seconds() + self._restart_delay
+        self._restart_at = self._clock.seconds() + self._delay(error)
         self.control.forget()
         self._job = asyncio.create_task(self.link.release())
 
@@ -177,6 +184,15 @@ class JunctionRuntime:
                 await asyncio.wait([task])
         await self.link.release()
         await self.link.close()
+
+    def _delay(self, error: BaseException) -> float:
+        """Seconds until the junction is tried again: ever more for a cabinet that does not follow."""
+        if not isinstance(error, CabinetDisobeys):
+            return self._restart_delay
+        now = self._clock.seconds()
+        again = self._disobeyed and now - self._disobeyed_at < FORGIVEN_S
+        self._disobeyed, self._disobeyed_at = self._disobeyed + 1 if again else 1, now
+        return min(self._restart_delay * 2.0 ** (self._disobeyed - 1), LONGEST_DELAY_S)
 
     def _why_blind(self) -> str:
         return self.fault or self.link.problem or "the cabinet did not answer in this tick"

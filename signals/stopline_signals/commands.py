@@ -41,9 +41,8 @@ class Discrepancy(StrEnum):
 
 
 class ReadBackMemory(NamedTuple):
-    """What was asked last, and since when (tenths, NEVER: not) it could be followed, and lamps were wrong."""
+    """Since when (tenths, NEVER: not) something asked could have been followed, and lamps were wrong."""
 
-    asked: int = KEEP
     due_since: int = NEVER
     wrong_since: int = NEVER
 
@@ -64,12 +63,15 @@ class ReadBack:
     def see(
         self, memory: ReadBackMemory, state: EngineState, asked: int
     ) -> tuple[ReadBackMemory, Discrepancy | None]:
-        """Judge a state read back while `asked` (a stage, KEEP for nothing) is the command in force."""
+        """Judge a state read back while `asked` (a stage, KEEP for nothing) is the command in force.
+
+        Who asks for another stage every moment does not set the time anew: a cabinet that follows nobody is
+        found all the same.
+        """
         due = asked not in (KEEP, state.stage) and bool(self._engine.legal(state) >> asked & 1)
-        since = memory.due_since if asked == memory.asked else NEVER
-        due_since = _since(since, due, state.now)
+        due_since = _since(memory.due_since, due, state.now)
         wrong_since = _since(memory.wrong_since, self._wrong(state), state.now)
-        memory = ReadBackMemory(asked, due_since, wrong_since)
+        memory = ReadBackMemory(due_since, wrong_since)
         if self._over(wrong_since, state.now):
             return memory, Discrepancy.OTHER_LAMPS
         return memory, Discrepancy.NOT_FOLLOWED if self._over(due_since, state.now) else None

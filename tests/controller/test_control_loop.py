@@ -63,7 +63,9 @@ class Plant:
         self.policy = Turns()
         plans = {name: replace(crossroads(), junction=name) for name in names}
         self.cabinets = {n: MemoryCabinet(plan, Lessee(1, "test"), self.clock) for n, plan in plans.items()}
-        self.controls = {name: JunctionControl(plan, Arbiter(), 50) for name, plan in plans.items()}
+        self.controls = {
+            name: JunctionControl(plan, Arbiter(), 50, rate=RATE) for name, plan in plans.items()
+        }
         self.runtimes = {
             name: JunctionRuntime(
                 control,

@@ -180,9 +180,14 @@ class Town:
             proposals.append(override)
         step = self.step = self.control.rule(seen, proposals, {}, fresh)
         if step.action is Action.RELEASE:
+            self.control.obedience.forget()
             await self.link.release()
         elif step.action is Action.ASK:
             asked = await self.link.ask(step.order)
+            if asked.accepted:
+                self.control.obedience.accepted(step.order)
+            else:
+                self.control.obedience.forget()
             if asked.unable:
                 self.control.unable(step.order)
             if not asked.accepted and step.order.kind is not Kind.PREEMPT:

@@ -93,7 +93,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof(
         "properties",
         "the properties of rule book and monitor hold on thousands of examples each",
-        pytest_at_large("tests/signals", "tests/mmu"),
+        ("tests.proofs.properties",),
+        result=True,
     ),
     Proof(
         "cabinet-faults",
