@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from stopline_cabinets.errors import CabinetDisobeys
-from stopline_cabinets.words import CabinetState, Flag, Kind, Mode
+from stopline_cabinets.words import DARK, CabinetState, Flag, Kind, Mode
 from stopline_controller.sources import Order
-from stopline_signals.commands import ReadBack, ReadBackMemory
+from stopline_signals.commands import Discrepancy, ReadBack, ReadBackMemory
 from stopline_signals.engine import KEEP, Engine, EngineState
+from stopline_signals.plan import Aspect, SignalPlan
 
 PATIENCE = 30
 """Tenths for which a cabinet may differ from what it accepted: its own ticks, and two trips over the wire."""
@@ -24,7 +25,7 @@ class Obedience:
     def __init__(self, engine: Engine, rate: float = 1.0) -> None:
         """`rate` is how many times faster than real time the cabinet's clock runs; a wire's delay is not."""
         self._watch = ReadBack(engine, round(PATIENCE * max(rate, 1.0)))
-        self._junction = engine.plan.junction
+        self._plan = engine.plan
         self.forget()
 
     def forget(self) -> None:
@@ -52,11 +53,27 @@ class Obedience:
         memory, found = self._watch.see(self._memory, state, self._asked if could else KEEP)
         if found is not None:
             raise CabinetDisobeys(
-                f"junction {self._junction}: {found} for {self._lasted(memory, state):g} s "
-                f"(asked for stage {self._asked}, shows stage {seen.stage})"
+                f"junction {self._plan.junction}: {found} for {_lasted(memory, state):g} s (asked for stage "
+                f"{self._asked}, shows stage {seen.stage}{self._details(found, state)})"
             )
         self._memory = memory
         self._fine = (self._asked, state.aspects) if settled and memory == ReadBackMemory() else None
 
-    def _lasted(self, memory: ReadBackMemory, state: EngineState) -> float:
-        return max(state.now - since for since in memory if since >= 0) / 10
+    def _details(self, found: Discrepancy, state: EngineState) -> str:
+        """Which lamps differ, for who has to look at them."""
+        if found is not Discrepancy.OTHER_LAMPS or not 0 <= state.stage < len(self._plan.stages):
+            return ""
+        lamps = [_lamp(self._plan, group, state) for group in self._watch.differing(state)]
+        return f": {', '.join(lamps)}"
+
+
+def _lamp(plan: SignalPlan, group: int, state: EngineState) -> str:
+    due = Aspect(plan.stages[state.stage].aspect(group)).name.lower()
+    shown = state.aspects[group]
+    return (
+        f"{plan.groups[group].name} is {'dark' if shown == DARK else Aspect(shown).name.lower()}, not {due}"
+    )
+
+
+def _lasted(memory: ReadBackMemory, state: EngineState) -> float:
+    return max(state.now - since for since in memory if since >= 0) / 10

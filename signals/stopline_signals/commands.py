@@ -83,8 +83,12 @@ class ReadBack:
         """Whether a settled stage shows other lamps than its own; what changes by itself is left out."""
         if state.in_transition or not 0 <= state.stage < len(self._lamps):
             return not state.in_transition
+        return bool(self.differing(state))
+
+    def differing(self, state: EngineState) -> list[int]:
+        """The groups whose lamps are not those of the stage in force, a stage of the plan or all red."""
         found = zip(state.aspects, self._lamps[state.stage], self._on_demand, strict=True)
-        return any(_differs(shown, due, on_demand) for shown, due, on_demand in found)
+        return [group for group, lamps in enumerate(found) if _differs(*lamps)]
 
 
 def _since(before: int, holds: bool, now: int) -> int:

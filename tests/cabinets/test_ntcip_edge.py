@@ -26,7 +26,15 @@ from stopline_cabinets.ntcip.push import STALE_S, Listener
 from stopline_cabinets.words import DARK, NO_STAGE
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import CabinetError, PlanError
-from stopline_signals.plan import Aspect, Detector, DetectorKind, SignalPlan
+from stopline_signals.plan import (
+    NO_CONFLICT,
+    Aspect,
+    Detector,
+    DetectorKind,
+    SignalGroup,
+    SignalPlan,
+    Stage,
+)
 from stopline_signals.ring_barrier import Overlap, Phase, dual_ring
 from tests.signals.plans_for_tests import four_groups
 
@@ -126,6 +134,24 @@ def test_a_plan_without_phases_needs_them_from_the_site() -> None:
 def test_a_stage_of_overlaps_only_has_no_phase_to_ask_for() -> None:
     with pytest.raises(PlanError, match="no phase"):
         GroupMap(four_groups(), phases={"north": 2, "east": 4, "walk": 2})
+
+
+def test_a_turn_that_its_stage_has_red_flashes_no_arrow_beside_traffic_it_could_give_way_to() -> None:
+    groups = tuple(
+        SignalGroup(name=name, phase=phase) for name, phase in (("main", 2), ("right", 3), ("side", 4))
+    )
+    clear = tuple(tuple(NO_CONFLICT if i == j else 60 for j in range(3)) for i in range(3))
+    plan = SignalPlan(
+        junction="right turn",
+        groups=groups,
+        stages=(Stage("main alone", (0,)), Stage("main and right", (0,), (1,)), Stage("side", (2,), (1,))),
+        intergreen=clear,
+        yields=((False,) * 3, (True, False, True), (False,) * 3),
+    )
+    known = GroupMap(plan)
+    assert known.aspects(lamps((2,))) == (GREEN, RED, RED)
+    assert known.aspects(lamps((2, 3))) == (GREEN, PERMISSIVE, RED)
+    assert known.aspects(lamps((4, 3))) == (RED, PERMISSIVE, GREEN)
 
 
 # --- stages over time ---

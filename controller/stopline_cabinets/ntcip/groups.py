@@ -78,7 +78,8 @@ class GroupMap:
     def aspects(self, lamps: Lamps) -> tuple[int, ...]:
         """What each group shows: an Aspect, or DARK."""
         shown = [self._own(group, lamps) for group in range(len(self.plan.groups))]
-        return tuple(self._turn(group, shown) for group in range(len(shown)))
+        now = self.stage_showing(lamps.greens)
+        return tuple(self._turn(group, shown, now) for group in range(len(shown)))
 
     def phases_of(self, groups: int) -> Asked:
         """The phases and pedestrian phases of some groups (mask); overlaps have none."""
@@ -152,13 +153,16 @@ class GroupMap:
             return self.plan.stages[now].aspect(group)
         return max((stage.aspect(group) for stage in self.plan.stages), default=Aspect.GREEN)
 
-    def _turn(self, group: int, shown: list[int]) -> int:
+    def _turn(self, group: int, shown: list[int], now: int) -> int:
         """A turn whose own lamp is red flashes its arrow with the traffic it gives way to, and ends with it.
 
-        The status objects do not show that arrow; where it flashes follows from the plan.
+        The status objects do not show that arrow; where it flashes follows from the plan. In a stage (`now`)
+        that has the turn red it does not, whoever it could give way to.
         """
         if shown[group] != Aspect.RED or not any(group in stage.permissive for stage in self.plan.stages):
             return shown[group]
+        if now != NO_STAGE and group not in self.plan.stages[now].permissive:
+            return Aspect.RED
         foes = [
             other
             for other, yields in enumerate(self.plan.yields[group])
