@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,8 +80,12 @@ def run_arm(
     arm: Arm,
     trips: Sequence[Trip],
     settings: PrioritySettings | None = None,
+    on_second: Callable[[Mapping[str, Sighting]], None] = lambda seen: None,
 ) -> ArmOutcome:
-    """Run a policy with emergency vehicles on their ways; nobody runs a red light in any arm."""
+    """Run a policy with emergency vehicles on their ways; nobody runs a red light in any arm.
+
+    `on_second` is told every second where those vehicles are that are on the road now.
+    """
     run = NetworkRun(scenario, trips=True, figures=(Figure.APPROACH,))
     vehicles = [
         _Vehicle(
@@ -103,6 +107,7 @@ def run_arm(
                 stages = list(policy.decide(desk.narrowed(run.views())))
             for vehicle in vehicles:
                 desk.report(vehicle)
+            on_second({vehicle.name: vehicle.last for vehicle in vehicles if vehicle.last})
             run.advance(desk.with_priority(stages), 1)
             second = run.now - scenario.begin
             watch.note(second)

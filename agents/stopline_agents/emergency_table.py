@@ -59,7 +59,7 @@ def evaluate_emergency(
     Raises PolicyError when the scenario is too short for one vehicle.
     """
     make_controller(controller)
-    _departures(scenario, every_s)
+    departures_of(scenario, every_s)
     found: dict[int, dict[Arm, ArmFigures]] = {}
     free: dict[tuple[str, ...], float] = {}
     tasks = [(scenario, controller, seed, every_s, free) for seed in seeds]
@@ -79,13 +79,24 @@ def compare_arms(
 ) -> dict[Arm, ArmFigures]:
     """All arms on one seed; `free` keeps the free travel times of ways over several seeds."""
     free = {} if free is None else free
-    departures = _departures(scenario, every_s)
+    departures = departures_of(scenario, every_s)
     ways = emergency_ways(scenario, len(departures), seed)
     trips = [Trip(departs, way) for departs, way in zip(departures, ways, strict=True)]
     free |= {way: free_travel_time(scenario, way) for way in set(ways) - set(free)}
     outcomes = {arm: run_arm(scenario, make_controller(controller), seed, arm, trips) for arm in Arm}
     times = [free[trip.edges] for trip in trips]
     return {arm: compared(outcome, outcomes[Arm.NONE], times) for arm, outcome in outcomes.items()}
+
+
+def departures_of(scenario: Scenario, every_s: int) -> range:
+    """Seconds at which emergency vehicles are sent in; PolicyError when the scenario is too short for one."""
+    found = range(scenario.begin + FIRST_S, scenario.end - LAST_S, every_s)
+    if not found:
+        raise PolicyError(
+            f"scenario {scenario.name}: {scenario.duration} s hold no emergency vehicle; it needs more than "
+            f"{FIRST_S + LAST_S} s"
+        )
+    return found
 
 
 def summary(runs: Sequence[ArmFigures]) -> dict[str, Any]:
@@ -130,13 +141,3 @@ def _worst_movement(runs: Sequence[ArmFigures]) -> dict[str, Any]:
         return {"movement": "", "added_s": 0.0}
     worst = max(known, key=lambda name: float(np.mean(known[name])))
     return {"movement": worst, "added_s": estimate(known[worst]).to_table()}
-
-
-def _departures(scenario: Scenario, every_s: int) -> range:
-    found = range(scenario.begin + FIRST_S, scenario.end - LAST_S, every_s)
-    if not found:
-        raise PolicyError(
-            f"scenario {scenario.name}: {scenario.duration} s hold no emergency vehicle; it needs more than "
-            f"{FIRST_S + LAST_S} s"
-        )
-    return found
