@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stopline_agents.conditions import AS_GIVEN, Conditions, conditions_of
 from stopline_agents.evaluate import run_one
+from stopline_agents.parallel import run_tasks
 from stopline_envs.scenario import load_scenario
 from stopline_signals.errors import SimulationError
 
@@ -72,17 +71,10 @@ class Kept:
 def run_all(tasks: Sequence[Task], kept: Kept, jobs: int, tell: Callable[[int, int], None]) -> None:
     """Run what is not kept yet; `tell` hears how many are done of how many."""
     left = [task for task in tasks if task.key not in kept.found]
-    for done, (task, figures) in enumerate(_finished(left, jobs), 1):
-        kept.add(task, figures)
+    found = run_tasks(_run, [(task,) for task in left], jobs)
+    for done, (number, figures) in enumerate(found, 1):
+        kept.add(left[number], figures)
         tell(len(tasks) - len(left) + done, len(tasks))
-
-
-def _finished(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, float]]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(_run, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
 
 
 def _run(task: Task) -> dict[str, float]:
