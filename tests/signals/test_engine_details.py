@@ -304,3 +304,54 @@ def test_a_clock_that_runs_backwards_is_named() -> None:
     engine = Engine(four_groups())
     with pytest.raises(PlanError, match="junction test: time ran backwards, 100 to 99 tenths"):
         engine.advance(engine.start(100), KEEP, 0, 99)
+
+
+def remembered(engine: Engine, grace: int = 0) -> EngineState:
+    """A settled state, all legal and nobody overdue, which the engine has been asked for both."""
+    state = engine.advance(engine.start(0, 0), KEEP, 0, 400).state
+    state = engine.advance(state, KEEP, 1 << EAST, 401).state
+    assert engine.legal(state) == 0b1111
+    assert engine.most_overdue(state, grace) is None
+    return state
+
+
+def test_ease_is_remembered_from_the_very_moment_it_was_worked_out() -> None:
+    engine = Engine(four_groups())
+    state = remembered(engine)
+    assert engine.at_ease(state)
+    assert engine.at_ease(state._replace(now=900))
+    assert engine.at_ease(state._replace(settled_at=state.now))
+    assert not engine.at_ease(state._replace(now=state.now - 1))
+    assert not engine.at_ease(state._replace(settled_at=state.now + 1))
+
+
+@pytest.mark.parametrize("field", ["since", "aspects", "waiting_since"])
+def test_ease_is_remembered_of_one_state_and_no_other(field: str) -> None:
+    engine = Engine(four_groups())
+    state = remembered(engine)
+    other = (*getattr(state, field),)  # the same in another tuple
+    assert not engine.at_ease(state._replace(**{field: other}))
+
+
+def test_ease_ends_when_somebody_is_overdue_and_grace_comes_after_it() -> None:
+    engine = Engine(four_groups())
+    state = remembered(engine)
+    due = state.waiting_since[EAST] + engine.limits[EAST]
+    for grace in (0, 7):
+        last, late = state._replace(now=due - 1 + grace), state._replace(now=due + grace)
+        assert engine.at_ease(last, grace)
+        assert engine.most_overdue(last, grace) is None
+        assert not engine.at_ease(late, grace)
+        assert engine.most_overdue(late, grace) == EAST
+
+
+def test_a_new_call_is_not_taken_for_calm_because_there_was_none() -> None:
+    """A call that began while nobody asked how long others wait is overdue at its own limit."""
+    engine = Engine(four_groups())
+    state = engine.advance(engine.start(0, 1), KEEP, 0, 400).state
+    assert engine.most_overdue(state) is None
+    state = engine.advance(state, KEEP, 1 << LEFT, 420).state
+    state = engine.sense(state, 1 << LEFT | 1 << NORTH, 1000)
+    due = state.waiting_since[LEFT] + engine.limits[LEFT]
+    assert engine.most_overdue(state._replace(now=due - 1)) is None
+    assert engine.most_overdue(state._replace(now=due)) == LEFT
