@@ -97,6 +97,7 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
         duration=config.episode_s,
         crossings=chance.random() < config.crossings,
         all_stages=chance.random() < config.all_stages,
+        shared_lefts=chance.random() < config.shared_lefts,
     )
 
 

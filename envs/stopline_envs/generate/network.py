@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stopline_envs.generate.demand import make_demand, write_demand
 from stopline_envs.generate.layout import Kind, make_layout
+from stopline_envs.generate.lefts import add_left_greens
 from stopline_envs.generate.pairs import offer_pairs
 from stopline_envs.generate.roads import build_network, lay_roads
 from stopline_envs.scenario import Scenario, load_scenario
@@ -37,6 +38,7 @@ def generate_network(
     duration: int = 1500,
     crossings: bool = False,
     all_stages: bool = False,
+    shared_lefts: bool = False,
     plans: str = "stages",
 ) -> Scenario:
     """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
@@ -52,6 +54,7 @@ def generate_network(
         crossings: sidewalks, signalised crossings, and people on them.
         plans: "stages", or "nema": dual rings where netconvert builds them (four arms), else actuated stages.
         all_stages: signals nobody walks at offer every stage that may be formed, see `offer_pairs`.
+        shared_lefts: lefts without a lane of their own get a green of their own, see `add_left_greens`.
 
     Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
     """
@@ -70,8 +73,10 @@ def generate_network(
         roads = lay_roads(layout, rng)
         build_network(layout, roads, net, rng, work, crossings=crossings, nema=nema)
         demand = make_demand(layout, roads, net, full, duration, rng, work)
+    # After the demand: its size is judged by the stages of one cycle.
+    if shared_lefts:
+        add_left_greens(net)
     if all_stages:
-        # After the demand: its size is judged by the stages of one cycle.
         offer_pairs(net)
     write_demand(target / "routes.rou.xml", demand, layout, duration, rng, walking=crossings)
     count = len(layout.junctions)

@@ -32,7 +32,7 @@ def offer_pairs(net: Path) -> int:
     """
     tree = ET.parse(net)
     root = tree.getroot()
-    foes = _foes(root)
+    foes = conflicts(root)
     changed = 0
     for logic in root.iter("tlLogic"):
         streams = _streams(root, logic.attrib["id"])
@@ -46,12 +46,7 @@ def offer_pairs(net: Path) -> int:
     return changed
 
 
-def _greens(logic: ET.Element) -> int:
-    states = (phase.attrib["state"] for phase in logic)
-    return sum("y" not in state and bool(set(state) & set("Gg")) for state in states)
-
-
-def _foes(root: ET.Element) -> dict[str, dict[int, frozenset[int]]]:
+def conflicts(root: ET.Element) -> dict[str, dict[int, frozenset[int]]]:
     """Conflicting links of each link, per signal; junctions with links that no signal rules are left out."""
     links: defaultdict[str, set[int]] = defaultdict(set)
     for row in root.iter("connection"):
@@ -69,6 +64,11 @@ def _foes(root: ET.Element) -> dict[str, dict[int, frozenset[int]]]:
                 for row in requests
             }
     return found
+
+
+def _greens(logic: ET.Element) -> int:
+    states = (phase.attrib["state"] for phase in logic)
+    return sum("y" not in state and bool(set(state) & set("Gg")) for state in states)
 
 
 def _streams(root: ET.Element, signal: str) -> list[_Stream]:
