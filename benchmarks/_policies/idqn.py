@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -23,11 +24,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from benchmarks import _commit
 from stopline_agents.conditions import RESCO_INTERVAL_S, conditions_of
+from stopline_agents.evaluate import run_one
+from stopline_agents.parallel import run_tasks
 from stopline_agents.statistics import estimate
 from stopline_envs.network import NetworkRun
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_envs.simulation import libsumo_module
+from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_policy.manifest import MODEL_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "idqn.json"
@@ -35,6 +41,7 @@ EPISODES = 100
 GAMMA, BATCH, MEMORY, RATE, COPY_EVERY = 0.99, 32, 10_000, 1e-3, 500
 EXPLORED = 0.8
 """Share of the training after which nothing is chosen by chance any more."""
+PEERS = ("fixed", "actuated", "greedy", "rate-index", "bundle")
 WAIT_SCALE, WAIT_CLIP = 224.0, 4.0
 Row = npt.NDArray[np.float32]
 
@@ -98,18 +105,42 @@ class Agent:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on each map, then measure on the seeds of the policy table; write the result file."""
+    """Train on each map, then measure all on the seeds of the policy table; rows of other maps stay."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks._policies.idqn", description=__doc__)
     parser.add_argument("--maps", type=lambda text: text.split(","), default=["cologne1", "ingolstadt1"])
     parser.add_argument("--episodes", type=int, default=EPISODES)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes when measuring")
     parser.add_argument("--json", type=Path, default=RESULT, help="result file")
+    parser.add_argument("--peers-only", action="store_true", help="keep what was trained, measure the others")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = {name: _one_map(name, options.episodes, options.seeds) for name in options.maps}
-    table = {"command": "python -m benchmarks._policies.idqn", "episodes": options.episodes, "maps": rows}
+    before: dict[str, Any] = json.loads(options.json.read_text()) if options.json.is_file() else {}
+    rows: dict[str, Any] = before.get("maps", {})
+    for name in options.maps:
+        if not options.peers_only:
+            rows[name] = _one_map(name, options.episodes, options.seeds)
+        rows[name]["peers"] = _peers(name, options.seeds, options.jobs)
+    head = {"command": "python -m benchmarks._policies.idqn", "episodes": options.episodes}
+    bundle = read_bundle(SHIPPED).manifest.files[MODEL_FILE].sha256
+    table = {**head, "commit": _commit.head(), "bundle": bundle, "maps": rows}
     options.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def _peers(name: str, seeds: int, jobs: int) -> dict[str, Any]:
+    """Mean exact delay of rules and the shipped policy on the same seeds, by the benchmark's own rules."""
+    tasks = [
+        (load_scenario(name), who, seed, conditions_of(resco_rules=True))
+        for who in PEERS
+        for seed in range(1, seeds + 1)
+    ]
+    found = dict(run_tasks(run_one, tasks, jobs))
+    delays = [found[number].figures["delay_s"] for number in range(len(tasks))]
+    return {
+        who: estimate(delays[place * seeds : (place + 1) * seeds]).to_table()
+        for place, who in enumerate(PEERS)
+    }
 
 
 def _one_map(name: str, episodes: int, seeds: int) -> dict[str, Any]:
