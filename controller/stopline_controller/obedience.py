@@ -11,6 +11,8 @@ from stopline_signals.plan import Aspect, SignalPlan
 
 PATIENCE = 30
 """Tenths for which a cabinet may differ from what it accepted: its own ticks, and two trips over the wire."""
+LOOKS = 10
+"""Read-backs in a row that must differ as well: one after a standstill, or a damaged one, says nothing."""
 NOT_OURS = Flag.FLASH | Flag.MANUAL | Flag.PREEMPT | Flag.STOP_TIME
 """Inputs under which a cabinet does what it must, whatever it accepted."""
 
@@ -32,6 +34,7 @@ class Obedience:
         """Nothing is asked: after a release, a refusal or a restart."""
         self._asked = KEEP
         self._memory = ReadBackMemory()
+        self._looks = 0
         self._fine: tuple[int, tuple[int, ...]] | None = None
 
     def accepted(self, order: Order) -> None:
@@ -44,20 +47,21 @@ class Obedience:
     def judge(self, seen: CabinetState, state: EngineState) -> None:
         """Take in a read-back and the state learnt from it; CabinetDisobeys when the two part for long."""
         if self._asked == KEEP or seen.mode is not Mode.REMOTE or seen.flags & NOT_OURS:
-            self._memory, self._fine = ReadBackMemory(), None
+            self._memory, self._looks, self._fine = ReadBackMemory(), 0, None
             return
         settled = not state.in_transition and state.stage == self._asked
         if settled and self._fine == (self._asked, state.aspects):
             return  # the stage asked for with the lamps judged before
         could = seen.legal >> self._asked & 1
         memory, found = self._watch.see(self._memory, state, self._asked if could else KEEP)
-        if found is not None:
+        self._looks = 0 if memory == ReadBackMemory() else self._looks + 1
+        if found is not None and self._looks >= LOOKS:
             raise CabinetDisobeys(
                 f"junction {self._plan.junction}: {found} for {_lasted(memory, state):g} s (asked for stage "
                 f"{self._asked}, shows stage {seen.stage}{self._details(found, state)})"
             )
         self._memory = memory
-        self._fine = (self._asked, state.aspects) if settled and memory == ReadBackMemory() else None
+        self._fine = (self._asked, state.aspects) if settled and not self._looks else None
 
     def _details(self, found: Discrepancy, state: EngineState) -> str:
         """Which lamps differ, for who has to look at them."""

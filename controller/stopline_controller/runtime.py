@@ -102,13 +102,17 @@ class JunctionRuntime:
         self._job.add_done_callback(self._job_ended)
 
     def failed(self, what: str, error: BaseException) -> None:
-        """A mistake in a step of this junction is this junction's alone.
+        """A mistake in a step of this junction, or of its cabinet, is this junction's alone.
 
         It is logged once; the heartbeat stops, the cabinet is released and the junction is tried again later.
         """
-        if not self.fault:
-            log.error("junction_failed", junction=self.name, step=what, error=repr(error), exc_info=error)
-        self.fault = f"{what} failed: {error!r}"
+        if isinstance(error, CabinetDisobeys):
+            log.error("cabinet_does_not_follow", junction=self.name, error=str(error))
+            self.fault = str(error)
+        else:
+            if not self.fault:
+                log.error("junction_failed", junction=self.name, step=what, error=repr(error), exc_info=error)
+            self.fault = f"{what} failed: {error!r}"
         self.seen = self.step = None
         self._restart_at = self._clock.seconds() + self._delay(error)
         self.control.forget()

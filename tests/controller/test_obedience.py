@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from stopline_cabinets.errors import CabinetDisobeys
 from stopline_cabinets.fake import FakeStreet
 from stopline_cabinets.words import CabinetState, Flag, Kind, Mode
-from stopline_controller.obedience import PATIENCE, Obedience
+from stopline_controller.obedience import LOOKS, PATIENCE, Obedience
 from stopline_controller.sources import Order
 from stopline_hil.example import crossroads
 from stopline_signals import Engine, EngineState
@@ -96,6 +96,19 @@ def test_nothing_is_held_against_a_cabinet_that_was_released() -> None:
     assert found_after(watch) is None
 
 
+def test_a_standstill_of_ours_is_no_disobedience() -> None:
+    watch = asked(Order(2))
+    for time in (900, 900 + 5 * PATIENCE):
+        watch.judge(replace(SEEN, time=time), REST._replace(now=time))
+
+
+def test_lamps_damaged_now_and_then_are_no_disobedience() -> None:
+    watch, dark = asked(Order(0)), (0,) * len(REST.aspects)
+    for after in range(300):
+        shown = REST.aspects if after % LOOKS == 0 else dark
+        watch.judge(replace(SEEN, time=900 + after), REST._replace(now=900 + after, aspects=shown))
+
+
 def test_the_panel_in_between_gives_new_time() -> None:
     watch = asked(Order(2))
     assert found_after(watch, tenths=PATIENCE) is None
@@ -142,6 +155,6 @@ async def test_a_cabinet_that_never_follows_is_tried_ever_more_seldom(tmp_path: 
             stuck(plant.cabinets["A"].street)
             began = plant.clock.seconds()
             await plant.until(lambda: plant.clock.seconds() - began > 400, 500)
-        tried = [entry["event"] for entry in logs].count("junction_failed")
+        tried = [entry["event"] for entry in logs].count("cabinet_does_not_follow")
         assert 2 <= tried <= 6
         assert plant.mode("B") is Mode.REMOTE
