@@ -29,7 +29,7 @@ READY_S = 90.0
 """Wall-clock seconds until a controller has every cabinet."""
 LOOK_S = 0.05
 BUGS = ("junction_failed", "slot_failed", "cabinet_does_not_follow")
-"""What the controller logs when it is its own fault, or blames a cabinet: all of these do as they are told."""
+"""What the controller logs when it is its own fault, or blames a cabinet: all of these do as told."""
 
 Progress = Callable[[CaseResult], None]
 
