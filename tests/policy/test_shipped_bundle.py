@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from stopline_agents.export import check_parity
+from stopline_agents.network import StageScorer
+from stopline_agents.training.start import start_from
 from stopline_policy import BundlePolicy, check_policy, read_bundle
 from stopline_policy.bundle import SHIPPED, Bundle
-from stopline_policy.inference import Scorer
+from stopline_policy.card import card
+from stopline_policy.inference import Floats, Scorer
 from stopline_policy.sample_plans import sample_plans
 from stopline_policy.signing import PROJECT_KEYS, load_public_key
+from stopline_signals.observation import ObservationLayout
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +66,25 @@ def test_verify_accepts_it() -> None:
 
     done = CliRunner().invoke(app, ["bundle", "verify", "--json"])
     assert done.exit_code == 0, done.output
+
+
+def test_it_can_be_trained_further() -> None:
+    scorer = StageScorer(ObservationLayout())
+    start_from("bundle", scorer)
+    bundle = read_bundle(SHIPPED)
+    seen: Floats = np.random.default_rng(1).random((64, bundle.manifest.observation_size), np.float32)
+    assert check_parity(scorer.eval(), bundle.model, seen).other_choices == 0
+
+
+def test_its_model_names_no_folder_of_any_machine(bundle: Bundle) -> None:
+    assert re.findall(rb"(?:/[\w.-]+){2,}", bundle.model) == []
+
+
+def test_its_card_states_the_table_of_the_readme(bundle: Bundle, root: Path) -> None:
+    table = json.loads((root / "benchmarks" / "results" / "policies.json").read_text())
+    assert table["bundle"]["policy.onnx"] == bundle.manifest.files["policy.onnx"].sha256
+    text = card(bundle)
+    for name, row in table["maps"].items():
+        found = row["bundle"]["delay_s"]
+        low, high = found["ci95"]
+        assert f"{found['mean']:.1f} ({low:.1f} to {high:.1f})" in text, name
