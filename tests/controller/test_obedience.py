@@ -119,13 +119,13 @@ def test_the_panel_in_between_gives_new_time() -> None:
 def stuck(street: FakeStreet) -> None:
     """It takes every plan and keeps its stage."""
     core = street.core
-    core._request = lambda now: core._engine_state.stage  # type: ignore[method-assign]  # a defect
+    core._request = lambda now: core._engine_state.stage  # type: ignore[method-assign]  # a broken cabinet
 
 
 def all_red(street: FakeStreet) -> None:
     """Its lamps are red whatever it says."""
     honest = street.core.state
-    street.core.state = lambda now: replace(  # type: ignore[method-assign]  # a defect
+    street.core.state = lambda now: replace(  # type: ignore[method-assign]  # a broken cabinet
         (seen := honest(now)), aspects=(0,) * len(seen.aspects)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -329,8 +330,8 @@ def test_ease_is_remembered_from_the_very_moment_it_was_worked_out() -> None:
 def test_ease_is_remembered_of_one_state_and_no_other(field: str) -> None:
     engine = Engine(four_groups())
     state = remembered(engine)
-    other = (*getattr(state, field),)  # the same in another tuple
-    assert not engine.at_ease(state._replace(**{field: other}))
+    other: dict[str, Any] = {field: (*getattr(state, field),)}  # the same in another tuple
+    assert not engine.at_ease(state._replace(**other))
 
 
 def test_ease_ends_when_somebody_is_overdue_and_grace_comes_after_it() -> None:
