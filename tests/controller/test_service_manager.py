@@ -109,7 +109,10 @@ def test_control_itself_feeds_the_watchdog_and_silence_is_noticed(tmp_path: Path
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        assert manager.listen(0.1)[-1] == "STOPPING=1"
+        told = manager.listen(0.1)[silent:]
+        # Control is alive until the cabinets are handed back, so a heartbeat may still follow.
+        assert "STOPPING=1" in told
+        assert set(told) <= {"STOPPING=1", "WATCHDOG=1"}
     finally:
         if process.poll() is None:
             process.kill()
