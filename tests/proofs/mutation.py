@@ -32,7 +32,7 @@ from mutmut.mutation.file_mutation import mutate_file_contents
 from tests.proofs._result import Stopwatch, write_result
 from tests.proofs._table import ROOT
 
-MODULES = ("engine", "engine_tables", "transition", "guard")
+MODULES = ("engine", "engine_state", "engine_tables", "transition", "guard")
 MORE = ("preemption", "flash")
 """Only with --module: what asks the engine for stages, and cannot show a lamp by itself."""
 TESTS = (
