@@ -20,7 +20,7 @@ import pytest
 from tests.signals.recorded_runs import course, plans, record_of
 
 Place = tuple[Any, str]
-RECORDED = ("engine", "engine_tables", "transition", "guard")
+RECORDED = ("engine", "engine_state", "engine_tables", "transition", "guard")
 """The modules that the recorded runs run."""
 PATIENCE_S = 5
 """Seconds of CPU after which a mutant counts as hanging; all runs together take less than one."""

@@ -356,3 +356,14 @@ def test_a_new_call_is_not_taken_for_calm_because_there_was_none() -> None:
     due = state.waiting_since[LEFT] + engine.limits[LEFT]
     assert engine.most_overdue(state._replace(now=due - 1)) is None
     assert engine.most_overdue(state._replace(now=due)) == LEFT
+
+
+def test_a_call_that_begins_with_the_end_of_green_is_told_in_its_place() -> None:
+    """After the lamps of its moment, before those of later ones, however far the engine jumps."""
+    engine = Engine(four_groups())
+    state = engine.advance(engine.start(0, 0), KEEP, 1 << NORTH, 400).state
+    events = engine.advance(state, 1, 1 << NORTH, 700).events
+    ended = next(event.time for event in events if event.code == HiRes.GREEN_END and event.param == NORTH + 1)
+    assert Event(ended, HiRes.CALL_ON, NORTH + 1) in events
+    assert max(event.time for event in events) > ended
+    assert [event.time for event in events] == sorted(event.time for event in events)
