@@ -358,12 +358,12 @@ def test_a_new_call_is_not_taken_for_calm_because_there_was_none() -> None:
     assert engine.most_overdue(state._replace(now=due)) == LEFT
 
 
-def test_a_call_that_begins_with_the_end_of_green_is_told_in_its_place() -> None:
-    """After the lamps of its moment, before those of later ones, however far the engine jumps."""
-    engine = Engine(four_groups())
-    state = engine.advance(engine.start(0, 0), KEEP, 1 << NORTH, 400).state
-    events = engine.advance(state, 1, 1 << NORTH, 700).events
-    ended = next(event.time for event in events if event.code == HiRes.GREEN_END and event.param == NORTH + 1)
-    assert Event(ended, HiRes.CALL_ON, NORTH + 1) in events
-    assert max(event.time for event in events) > ended
+def test_a_jump_over_several_moments_tells_the_calls_of_each_in_its_place() -> None:
+    """Who is called while green waits from the end of it on, also where that is not the last moment."""
+    engine, calls = Engine(four_groups()), 1 << NORTH | 1 << LEFT
+    state = engine.advance(engine.start(0, 0), KEEP, calls, 450).state
+    state = state._replace(pending=((500, LEFT, Y), (530, LEFT, R), (600, NORTH, Y)))
+    events = engine.advance(state, KEEP, calls, 700).events
+    waits = [(event.time, event.param) for event in events if event.code == HiRes.CALL_ON]
+    assert waits == [(500, LEFT + 1), (600, NORTH + 1)]
     assert [event.time for event in events] == sorted(event.time for event in events)
