@@ -96,7 +96,14 @@ class ApproachMap:
 
     def of_junction(self, junction: str) -> tuple[MappedApproach, ...]:
         """The approaches of one junction."""
-        return tuple(row for row in self.approaches.values() if row.junction == junction)
+        return self._by_junction.get(junction, ())
+
+    @cached_property
+    def _by_junction(self) -> Mapping[str, tuple[MappedApproach, ...]]:
+        found: dict[str, tuple[MappedApproach, ...]] = {}
+        for row in self.approaches.values():
+            found[row.junction] = (*found.get(row.junction, ()), row)
+        return found
 
     def gap(self, name: str, following: str) -> float:
         """Metres across the junction, from one approach's stop line to the start of the next."""
@@ -109,7 +116,7 @@ def map_from_table(table: Mapping[str, Any], where: str) -> ApproachMap:
     if table.get("format") != FORMAT:
         problems.append(f"format must be {FORMAT!r}, found {table.get('format')!r}")
     found = table.get("approach")
-    rows = [cast("Mapping[str, Any]", row) for row in found] if isinstance(found, list) else []
+    rows = cast("list[Mapping[str, Any]]", found) if isinstance(found, list) else []
     if not rows:
         problems.append("has no [[approach]]")
     approaches: dict[str, MappedApproach] = {}

@@ -54,9 +54,27 @@ class Ahead(NamedTuple):
     eta_s: float = 0.0
 
 
+class Fix(NamedTuple):
+    """A position (WGS 84, degrees), the course over ground, and how far it may be wrong."""
+
+    latitude: float
+    longitude: float
+    heading: float | None = None
+    """Degrees clockwise from north; None: not known."""
+    accuracy_m: float = 0.0
+    """Standard deviation, m; 0: not stated."""
+
+
+class RouteStop(NamedTuple):
+    """A junction on the vehicle's route, without the metres to it; `group` if the movement is known."""
+
+    junction: str
+    group: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleReport:
-    """One report of one vehicle."""
+    """One report of one vehicle: what is ahead as it knows it, or where it is, to be matched to a map."""
 
     vehicle: str
     kind: VehicleClass
@@ -67,6 +85,11 @@ class VehicleReport:
     cancel: bool = False
     late_s: float = 0.0
     """Behind the timetable; negative: ahead of it."""
+    position: Fix | None = None
+    route: tuple[RouteStop, ...] = ()
+    """Junctions it will pass, in order, those behind it included; empty: predicted."""
+    incident: str = ""
+    """What it drives to, as its dispatcher calls it; kept in the records."""
 
 
 class Progress(NamedTuple):
