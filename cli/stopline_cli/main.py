@@ -48,6 +48,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("network check", "stopline_cli.network_check", "Find traffic that SUMO would refuse or leave out."),
     Row("network generate", "stopline_cli.network_generate", "Draw a random network and its demand."),
     Row("network import", "stopline_cli.network_import", "Make a scenario of an OpenStreetMap file."),
+    Row("network approaches", "stopline_cli.network_approaches", "Write where a network's approaches lie."),
     Row("network film", "stopline_cli.network_film", "Draw a scenario running, as GIF or PNG."),
     Row("hil cabinet", "stopline_cli.hil_cabinet", "Run virtual cabinets on a real wire protocol."),
     Row("hil conformance", "stopline_cli.hil_conformance", "Judge a cabinet by its address."),
