@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 def command(
     vehicle: Annotated[str, typer.Argument(help="The vehicle's identifier.")],
     stop: Annotated[
-        list[str],
-        typer.Option(help="A signal on the route as JUNCTION:GROUP:METRES from its start; repeat it."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="A signal on the route as JUNCTION:GROUP:METRES from its start, repeated; with latitude and "
+            "longitude JUNCTION:GROUP, or none at all: then the way is predicted.",
+            show_default=False,
+        ),
+    ] = None,
     controller: Annotated[
         list[str] | None,
         typer.Option(help=f"host:port of a controller on the route; repeat it. [default: {DEFAULT_ADDRESS}]"),
@@ -36,12 +40,16 @@ def command(
     positions: Annotated[
         Path | None,
         typer.Option(
-            help="Positions instead of a straight run: CSV or JSON lines with metres, speed_mps and, to be "
-            "kept to, second; - reads standard input.",
+            help="Positions instead of a straight run: CSV or JSON lines with speed_mps and metres, or with "
+            "latitude, longitude and, if known, heading and accuracy_m; second to be kept to. - reads "
+            "standard input.",
             show_default=False,
             allow_dash=True,
         ),
     ] = None,
+    incident: Annotated[
+        str, typer.Option(help="What it drives to; kept in the controllers' records.", show_default=False)
+    ] = "",
     ca: CaOption = None,
     cert: CertOption = None,
     key: KeyOption = None,
@@ -57,15 +65,21 @@ def command(
         stopline priority amb-7 --controller 10.0.0.4:50061 --controller 10.0.0.5:50061 \
             --stop J1:side:300 --stop J2:main:650 --speed 16
 
+    Example: one that knows only where it is; the controllers have a map of approaches
+
+        gps-reader | stopline priority amb-7 --controller 10.0.0.4:50061 --positions - --incident 2026-4711
+
     Exit code 1 when a controller never answered.
     """
     from stopline_cli.priority_board import Board, Reporter
     from stopline_cli.priority_client import FanOut
-    from stopline_cli.vehicle_run import parse_stop
+    from stopline_cli.vehicle_run import distances, parse_stop
 
-    route = [parse_stop(text) for text in stop]
+    route = [parse_stop(text) for text in stop or ()]
+    if positions is None:
+        distances(route)
     connections = [Connection(address, ca, cert, key) for address in controller or [DEFAULT_ADDRESS]]
-    reporter = Reporter(vehicle, kind, route, speed)
+    reporter = Reporter(vehicle, kind, route, speed, incident)
     board = Board(as_json=as_json)
     with _lines(positions) as lines, FanOut(connections, board.answer, board.problem) as everybody:
         try:

@@ -15,20 +15,24 @@ BEYOND_M = 20.0
 
 
 class Stop(NamedTuple):
-    """A signal on the route: its junction, the group the vehicle passes, metres from the start."""
+    """A signal on the route: its junction, the group the vehicle passes, metres from the start if known."""
 
     junction: str
     group: str
-    metres: float
+    metres: float | None = None
 
 
 class Position(NamedTuple):
-    """A vehicle on its route: metres from the start, m/s, and the second it is there (None: now)."""
+    """A vehicle on its route, by metres from the start or on the ground, at a second (None: now)."""
 
-    metres: float
+    metres: float | None
     speed_mps: float
     second: float | None = None
     late_s: float = 0.0
+    latitude: float | None = None
+    longitude: float | None = None
+    heading: float | None = None
+    accuracy_m: float = 0.0
 
 
 class RunError(StoplineError):
@@ -36,27 +40,43 @@ class RunError(StoplineError):
 
 
 def parse_stop(text: str) -> Stop:
-    """Read JUNCTION:GROUP:METRES; RunError says what is wrong."""
-    junction, _, rest = text.partition(":")
-    group, _, metres = rest.rpartition(":")
+    """Read JUNCTION:GROUP:METRES, or JUNCTION:GROUP or JUNCTION alone; RunError says what is wrong."""
+    parts = text.split(":")
     try:
-        found = Stop(junction, group, float(metres))
+        metres = float(parts[2]) if len(parts) > 2 else None
     except ValueError:
-        found = Stop("", "", 0.0)
-    if not found.junction or not found.group or not 0 <= found.metres < float("inf"):
-        raise RunError(f"--stop {text!r}: write JUNCTION:GROUP:METRES, such as J1:side:250")
-    return found
+        metres = -1.0
+    whole = len(parts) <= 3 and all(parts)
+    if not whole or (metres is not None and not 0 <= metres < float("inf")):
+        raise RunError(
+            f"--stop {text!r}: write JUNCTION:GROUP:METRES, such as J1:side:250; where positions have "
+            "latitude and longitude, JUNCTION:GROUP or JUNCTION"
+        )
+    return Stop(parts[0], parts[1] if len(parts) > 1 else "", metres)
+
+
+def distances(route: Sequence[Stop]) -> list[float]:
+    """Metres of every signal from the start; RunError names the one that has none."""
+    if not route:
+        raise RunError("give the signals on the route with --stop, or positions with latitude and longitude")
+    for stop in route:
+        if stop.metres is None:
+            raise RunError(
+                f"--stop {stop.junction}: needs its metres, or positions with latitude and longitude"
+            )
+    return [stop.metres for stop in route if stop.metres is not None]
 
 
 def ahead(route: Sequence[Stop], metres: float) -> list[tuple[Stop, float]]:
     """Signals that are still ahead, nearest first, with the metres to each."""
-    left = [(stop, stop.metres - metres) for stop in route if stop.metres > metres]
+    marks = zip(route, distances(route), strict=True)
+    left = [(stop, mark - metres) for stop, mark in marks if mark > metres]
     return sorted(left, key=lambda item: item[1])
 
 
 def straight(route: Sequence[Stop], speed_mps: float, every_s: float) -> Iterator[Position]:
     """Drive the route at one speed, a position every so often, until all of it is passed."""
-    end = max(stop.metres for stop in route) + BEYOND_M
+    end = max(distances(route)) + BEYOND_M
     count = 0
     while (second := count * every_s) * speed_mps <= end:
         yield Position(second * speed_mps, speed_mps, second)
@@ -102,6 +122,9 @@ def _position(number: int, row: dict[str, Any]) -> Position:
         )
     try:
         given = {name: float(value) for name, value in row.items() if value not in (None, "")}
-        return Position(**given)
+        found = Position(**{"metres": None, **given})  # type: ignore[arg-type]  # the names are checked above
     except (TypeError, ValueError) as error:
         raise RunError(f"line {number}: needs the numbers metres and speed_mps ({error})") from error
+    if found.metres is None and (found.latitude is None or found.longitude is None):
+        raise RunError(f"line {number}: needs metres, or latitude and longitude")
+    return found

@@ -106,7 +106,7 @@ def assemble(site: Site) -> Controller:
     overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))
     priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
     reports, refusals = (
-        PriorityDesk(priority, audit, clock, controls, _input_limits(site)),
+        PriorityDesk(priority, audit, clock, controls, _input_limits(site), approaches=site.approaches),
         RefusalLog(audit, clock, "call-refused"),
     )
     loop = ControlLoop(

@@ -20,8 +20,9 @@ from stopline_controller.drivers import DRIVERS, Driver
 from stopline_controller.site_tables import JunctionTable, SiteTables
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.signing import load_public_key
+from stopline_signals.approach_map import ApproachMap, MapError, map_from_table
 from stopline_signals.errors import BundleError, PlanError, SiteError, StoplineError
-from stopline_signals.plan import SignalPlan
+from stopline_signals.plan import GroupKind, SignalPlan
 from stopline_signals.table import plan_from_table
 from stopline_signals.toml_lines import LineMap
 
@@ -65,6 +66,8 @@ class Site:
     junctions: tuple[JunctionSite, ...]
     bundle: Bundle | None
     """None when the site runs without a policy."""
+    approaches: ApproachMap | None = None
+    """Where the approaches lie, if vehicles may report positions."""
 
     @property
     def state_dir(self) -> Path:
@@ -143,11 +146,13 @@ class _Reader:
             junctions.append(junction)
             if bundle:
                 self._check_feeds(index, bundle, junction.plan)
-        self._check_inbound(tables, {site.plan.junction: site.plan for site in junctions})
+        plans = {site.plan.junction: site.plan for site in junctions}
+        self._check_inbound(tables, plans)
+        approaches = self._approaches(tables, plans)
         for index, row in enumerate(tables.junction):
             if row.id in [earlier.id for earlier in tables.junction[:index]]:
                 self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
-        return Site(self._path, tables, tuple(junctions), bundle)
+        return Site(self._path, tables, tuple(junctions), bundle, approaches)
 
     def check_references(self, table: dict[str, Any]) -> None:
         """When the tables themselves are wrong, still check the cabinets and plans that can be told."""
@@ -249,6 +254,26 @@ class _Reader:
                     self.add((*where, "junction"), f"no junction {row.junction!r} in this file")
             elif row.group not in [group.name for group in plan.groups]:
                 self.add((*where, "group"), f"junction {row.junction} has no group {row.group!r}")
+
+    def _approaches(self, tables: SiteTables, plans: dict[str, SignalPlan]) -> ApproachMap | None:
+        """The map of approaches, whose entries for junctions of this site must be in their plans."""
+        if tables.priority.map is None:
+            return None
+        where = ("priority", "map")
+        try:
+            text = (self._path.parent / tables.priority.map).read_text(encoding="utf-8")
+            found = map_from_table(tomllib.loads(text), str(tables.priority.map))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, MapError) as error:
+            self.add(where, f"cannot be used: {error}")
+            return None
+        for junction, plan in plans.items():
+            known = {g.approach for g in plan.groups if g.kind is not GroupKind.PEDESTRIAN}
+            for row in found.of_junction(junction):
+                if row.approach not in known:
+                    there = ", ".join(sorted(known - {""})) or "none"
+                    problem = f"the plan of {junction} has no approach {row.approach!r}; it has {there}"
+                    self.add(where, f"{row.name}: {problem}")
+        return found
 
     def _bundle(self, tables: SiteTables) -> Bundle | None:
         name = tables.policy.bundle

@@ -153,6 +153,10 @@ class LogsTable(Table):
 class PriorityTable(Table):
     """`[priority]`: vehicles; times in seconds."""
 
+    map: Path | None = None
+    """Map of approaches (TOML, see `stopline network approaches`), relative to the site file: with it
+    vehicles may report their position alone. Controllers of one town may share it."""
+
     report_timeout_s: Seconds = 8.0
     """Silence after which a vehicle's requests end."""
     margin_s: Annotated[float, Field(ge=0, le=60)] = 4.0

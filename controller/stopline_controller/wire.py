@@ -14,8 +14,10 @@ from stopline_controller.overrides import Answer, Status, Verb
 from stopline_controller.snapshots import Snapshot
 from stopline_controller.sources import CABINET_DECIDES, Source
 from stopline_signals.engine import KEEP
+from stopline_signals.matching import Placed
 from stopline_signals.plan import DetectorKind, GroupKind, SignalPlan
 from stopline_signals.priority import Ahead, Progress, State, VehicleClass, VehicleReport
+from stopline_signals.vehicles import Fix, RouteStop
 
 SOURCES = {
     Source.CABINET: state_pb2.SOURCE_CABINET,
@@ -275,7 +277,18 @@ def report_from(message: priority_pb2.ReportRequest) -> VehicleReport:
         ),
         cancel=message.cancel,
         late_s=message.late_s,
+        position=_fix(message),
+        route=tuple(RouteStop(stop.junction_id, stop.group) for stop in message.route),
+        incident=message.incident,
     )
+
+
+def _fix(message: priority_pb2.ReportRequest) -> Fix | None:
+    if not message.HasField("position"):
+        return None
+    found = message.position
+    heading = found.heading_deg if found.HasField("heading_deg") else None
+    return Fix(found.latitude_deg, found.longitude_deg, heading, found.accuracy_m)
 
 
 def measured_at(message: priority_pb2.ReportRequest) -> float | None:
@@ -283,6 +296,17 @@ def measured_at(message: priority_pb2.ReportRequest) -> float | None:
     if not message.HasField("measured_at"):
         return None
     return message.measured_at.seconds + message.measured_at.nanos / 1e9
+
+
+def matched_message(placed: Placed) -> priority_pb2.MatchedPosition:
+    """What became of a vehicle's position."""
+    return priority_pb2.MatchedPosition(
+        approach=placed.approach,
+        distance_m=placed.distance_m,
+        beside_m=placed.beside_m,
+        predicted=placed.predicted,
+        reason=placed.reason,
+    )
 
 
 def progress_message(progress: Progress) -> priority_pb2.JunctionPriority:

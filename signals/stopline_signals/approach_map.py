@@ -110,6 +110,13 @@ class ApproachMap:
         return math.dist(self.lines[name].points[-1], self.lines[following].points[0])
 
 
+def apart_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Metres between two places of a town, given by latitude and longitude."""
+    north = math.radians(b[0] - a[0])
+    east = math.radians(b[1] - a[1]) * math.cos(math.radians(a[0]))
+    return EARTH_M * math.hypot(north, east)
+
+
 def map_from_table(table: Mapping[str, Any], where: str) -> ApproachMap:
     """A map from parsed TOML; MapError lists all mistakes, `where` is the file's name."""
     problems: list[str] = []

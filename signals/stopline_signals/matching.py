@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from stopline_signals.approach_map import ApproachMap, Line, Point
+from stopline_signals.plausible import FASTEST_MPS, SLACK_M
 from stopline_signals.vehicles import Ahead, Fix, RouteStop, VehicleReport
 
 KEPT_S = 6.0
@@ -28,8 +29,6 @@ TYPICAL_M = 5.0
 """Error of a position that states none (standard deviation of a receiver in a street)."""
 SLOW_MPS = 1.5
 """Below this a receiver's course is noise."""
-SLACK_M = 100.0
-"""By how much a stop line may lie further away as the crow flies than the metres stated."""
 
 
 class Placed(NamedTuple):
@@ -78,6 +77,7 @@ class Tracker:
             return ""
         here = self._map.metres(report.position.latitude, report.position.longitude)
         for ahead in report.ahead:
+            stated = max(ahead.distance_m, FASTEST_MPS * ahead.eta_s)
             lines = [
                 self._map.lines[row.name]
                 for row in self._map.of_junction(ahead.junction)
@@ -85,11 +85,8 @@ class Tracker:
             ]
             nearest = min((math.dist(here, line.points[-1]) for line in lines), default=0.0)
             # The way along the street is never shorter than the crow's.
-            if nearest > ahead.distance_m + report.position.accuracy_m + SLACK_M:
-                return (
-                    f"says {ahead.distance_m:.0f} m to {ahead.junction}, is {nearest:.0f} m away from it as "
-                    "the crow flies"
-                )
+            if nearest > stated + report.position.accuracy_m + SLACK_M:
+                return f"says {stated:.0f} m to {ahead.junction}, which is {nearest:.0f} m from its position"
         return ""
 
     def _track(self, vehicle: str, now: float) -> _Track:

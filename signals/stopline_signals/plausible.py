@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from stopline_signals.approach_map import apart_m
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stopline_signals.vehicles import VehicleClass, VehicleReport
+    from stopline_signals.vehicles import Fix, VehicleClass, VehicleReport
 
 FASTEST_MPS = 60.0
 FARTHEST_M = 10_000.0
@@ -16,25 +18,52 @@ LONGEST_ETA_S = 1_800.0
 LATEST_S = 7_200.0
 """Behind a timetable, or ahead of it; beyond that it is another trip's."""
 MOST_AHEAD = 64
+LONGEST_INCIDENT = 64
+"""Characters of an incident's name; it goes into every record."""
+WORST_ACCURACY_M = 50.0
+"""A position that may be wrong by more tells no street from the next."""
 SLACK_M = 100.0
 """Metres that a position may be wrong, or older than its report."""
 
 
 class Told(NamedTuple):
-    """What a vehicle said last: when, its class, and the metres to each junction."""
+    """What a vehicle said last: when, its class, the metres to each junction, and where it was."""
 
     at: float
     kind: VehicleClass
     distances: Mapping[str, float]
+    position: Fix | None = None
 
 
 def told(report: VehicleReport, now: float) -> Told:
     """What is to be remembered of a report."""
-    return Told(now, report.kind, {ahead.junction: ahead.distance_m for ahead in report.ahead})
+    distances = {ahead.junction: ahead.distance_m for ahead in report.ahead}
+    return Told(now, report.kind, distances, report.position)
+
+
+def unreadable(report: VehicleReport) -> str:
+    """Why nothing can be made of a report's position, route or incident; empty when they are well formed."""
+    if len(report.incident) > LONGEST_INCIDENT:
+        return f"an incident's name has at most {LONGEST_INCIDENT} characters"
+    if len(report.route) > MOST_AHEAD:
+        return f"{len(report.route)} junctions on the route; at most {MOST_AHEAD} are taken"
+    fix = report.position
+    if fix is None:
+        return ""
+    # Written so that a number that is none fails as well.
+    if not (abs(fix.latitude) <= 90 and abs(fix.longitude) <= 180):
+        return "its position is no latitude and longitude"
+    if fix.heading is not None and not 0 <= fix.heading <= 360:
+        return "its heading is not within 0 to 360 degrees"
+    if not 0 <= fix.accuracy_m <= WORST_ACCURACY_M:
+        return f"its position may be wrong by more than {WORST_ACCURACY_M:g} m"
+    return ""
 
 
 def implausible(report: VehicleReport, last: Told | None, now: float) -> str:
     """Why the report cannot be true, given the last one of the same vehicle; empty when it can."""
+    if problem := unreadable(report):
+        return problem
     numbers = [report.speed_mps, report.desired_mps]
     numbers += [value for ahead in report.ahead for value in (ahead.distance_m, ahead.eta_s)]
     if not all(math.isfinite(value) and value >= 0 for value in numbers):
@@ -66,4 +95,9 @@ def _sequel(report: VehicleReport, last: Told, now: float) -> str:
             return (
                 f"came {before - ahead.distance_m:.0f} m nearer to {ahead.junction} in {now - last.at:.1f} s"
             )
+    if report.position is None or last.position is None:
+        return ""
+    moved = apart_m(last.position[:2], report.position[:2])
+    if moved > reach + report.position.accuracy_m + last.position.accuracy_m:
+        return f"moved {moved:.0f} m in {now - last.at:.1f} s"
     return ""

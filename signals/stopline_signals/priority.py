@@ -283,7 +283,10 @@ class PriorityRequests:
             self._requests[ahead.junction][report.vehicle] = request
         request.arrives, request.late = arrives, report.late_s
         request.standing = (
-            report.speed_mps < STANDING_MPS and ahead == report.ahead[0] and ahead.distance_m > SHORT_M
+            report.speed_mps < STANDING_MPS
+            and ahead == report.ahead[0]
+            # At the line as well where it is not known which movement it wants: it may be the one beside.
+            and (ahead.distance_m > SHORT_M or not ahead.group)
         )
         return None
 
@@ -363,12 +366,13 @@ def _state_on_the_way(request: Request, now: Now) -> tuple[State, str]:
 
 
 def _group_of(plan: SignalPlan, ahead: Ahead) -> int | None:
-    """Index of the group the vehicle will pass: by name, or the first that is served on its approach."""
-    for index, group in enumerate(plan.groups):
-        if not plan.stages_serving(index) or group.kind is GroupKind.PEDESTRIAN:
-            continue
-        if group.name == ahead.group or (
-            not ahead.group and ahead.approach and group.approach == ahead.approach
-        ):
-            return index
-    return None
+    """Index of the group the vehicle will pass: by name, or the widest on its approach that is served."""
+    served = [
+        index
+        for index, group in enumerate(plan.groups)
+        if plan.stages_serving(index) and group.kind is not GroupKind.PEDESTRIAN
+    ]
+    if ahead.group:
+        return next((index for index in served if plan.groups[index].name == ahead.group), None)
+    beside = [i for i in served if ahead.approach and plan.groups[i].approach == ahead.approach]
+    return max(beside, key=lambda index: plan.groups[index].lanes, default=None)

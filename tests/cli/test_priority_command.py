@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from stopline_cli import main
 from stopline_cli.vehicle_run import Position, RunError, Stop, ahead, parse_stop, read_positions, straight
+from stopline_controller.audit_chain import Filter, read_records
 from tests.controller.bench import ServeProcess
+from tests.controller.mapped_town import degrees, plan, write_map
 from tests.controller.sites import write_site
 
 ROUTE = [Stop("J2", "main", 60.0), Stop("J1", "side", 30.0)]
@@ -84,6 +86,7 @@ def test_positions_come_as_csv_or_json_lines_and_a_wrong_line_is_named() -> None
         (["{x"], "line 1: is not JSON"),
         (["metres,speed_mps,colour", "5,14,red"], "unknown colour"),
         ([], "no positions"),
+        (["latitude,speed_mps", "52.26,14"], "line 2: needs metres, or latitude and longitude"),
     ):
         with pytest.raises(RunError, match=words):
             list(read_positions(iter(lines)))
@@ -97,11 +100,44 @@ def test_a_straight_run_passes_every_stop_once_nearest_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["J1", "J1:side", "J1:side:near", ":side:30", "J1::30", "J1:side:-3", "J1:s:inf"]
+    "text", ["", "J1:", "J1:side:near", ":side:30", "J1::30", "J1:side:-3", "J1:s:inf", "J1:s:3:4"]
 )
 def test_a_stop_that_cannot_be_read_says_how_to_write_it(text: str) -> None:
     with pytest.raises(RunError, match="J1:side:250"):
         parse_stop(text)
+
+
+def test_without_positions_on_the_ground_every_stop_needs_its_metres(controllers: list[str]) -> None:
+    assert parse_stop("J1:side") == Stop("J1", "side") and parse_stop("J1") == Stop("J1", "")
+    code, _, err = run(controllers, "--stop", "J9")
+    assert code == 1 and "--stop J9: needs its metres" in err
+    alone = CliRunner().invoke(main.app, ["priority", "amb 7"])
+    assert alone.exit_code == 1 and "give the signals on the route" in alone.stderr
+
+
+def test_one_that_knows_only_where_it_is_is_matched_and_served(tmp_path: Path) -> None:
+    write_map(tmp_path)
+    site = write_site(
+        tmp_path,
+        {"J1": 'driver = "memory"'},
+        policy='bundle = "none"',
+        extra='[priority]\nmap = "town.toml"',
+        plans={"J1": plan("J1")},
+    )
+    lines = ["second,latitude,longitude,heading,speed_mps"]
+    for second in range(4):
+        latitude, longitude = degrees(0, -60 + 15 * second)
+        lines.append(f"{second / 2},{latitude:.7f},{longitude:.7f},1,15")
+    words = ["priority", "amb 7", "--positions", "-", "--incident", "fire in town", "--stop", "J1:side"]
+    with ServeProcess(site) as running:
+        result = CliRunner().invoke(
+            main.app, [*words, "--controller", running.address], input="\n".join(lines)
+        )
+    assert result.exit_code == 0, result.output
+    assert "on J1 south, 50 m from its stop line\n" in result.output
+    assert any(f"J1: {word}" in result.output for word in ("granted", "pending_safe_point", "green"))
+    kept = read_records(running.state / "audit.sqlite", Filter(kind="priority"))
+    assert any("fire in town" in record.detail for record in kept)
 
 
 def test_a_file_that_is_not_there_is_one_line(controllers: list[str], tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_metres_that_cannot_be_true_where_it_is_are_a_lie() -> None:
         return tracker.lie(report)
 
     assert said(400.0) == "" and said(310.0) == "", "as far as it is, or a receiver's error nearer"
-    assert "says 40 m to J2" in said(40.0) and "400 m away" in said(40.0)
+    assert "says 40 m to J2" in said(40.0) and "which is 400 m from its position" in said(40.0)
     assert said(40.0, "elsewhere") == "", "not on the map"
 
 

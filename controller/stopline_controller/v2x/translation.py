@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from stopline_controller.site_tables import V2xInboundTable
 from stopline_controller.v2x.frames import Asked, Srm, Told
+from stopline_signals.approach_map import apart_m
 from stopline_signals.errors import StoplineError
 from stopline_signals.priority import Ahead, Progress, State, VehicleClass, VehicleReport
+from stopline_signals.vehicles import Fix
 
 ROLES = {
     "emergency": VehicleClass.AMBULANCE,
@@ -42,7 +44,6 @@ GONE_S = 30.0
 """An arrival may lie so far back: the vehicle stands at the line."""
 SOONEST_S = 0.1
 KEPT_VEHICLES = 1_000
-EARTH_M = 6_371_000.0
 
 
 class RequestError(StoplineError):
@@ -109,6 +110,7 @@ class Translator:
             sequence=round(measured * 1000),
             speed_mps=srm.speed_mps or 0.0,
             ahead=tuple(ahead),
+            position=_position(srm),
             cancel=not ahead,
         )
         return Translated(report, measured, standing)
@@ -189,6 +191,10 @@ def _metres(row: V2xInboundTable, srm: Srm) -> float | None:
     """Metres to the stop line as the crow flies, where both are known."""
     if row.latitude is None or row.longitude is None or srm.latitude is None or srm.longitude is None:
         return None
-    north = math.radians(srm.latitude - row.latitude)
-    east = math.radians(srm.longitude - row.longitude) * math.cos(math.radians(row.latitude))
-    return EARTH_M * math.hypot(north, east)
+    return apart_m((row.latitude, row.longitude), (srm.latitude, srm.longitude))
+
+
+def _position(srm: Srm) -> Fix | None:
+    if srm.latitude is None or srm.longitude is None:
+        return None
+    return Fix(srm.latitude, srm.longitude)

@@ -25,25 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astopline/v1/priority.proto\x12\x0bstopline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"k\n\x10UpcomingJunction\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12\x10\n\x08\x61pproach\x18\x03 \x01(\t\x12\x12\n\ndistance_m\x18\x04 \x01(\x01\x12\r\n\x05\x65ta_s\x18\x05 \x01(\x01\"\x97\x02\n\rReportRequest\x12\x12\n\nvehicle_id\x18\x01 \x01(\t\x12\x30\n\rvehicle_class\x18\x02 \x01(\x0e\x32\x19.stopline.v1.VehicleClass\x12\x11\n\tspeed_mps\x18\x03 \x01(\x01\x12/\n\x0bmeasured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12/\n\x08upcoming\x18\x06 \x03(\x0b\x32\x1d.stopline.v1.UpcomingJunction\x12\x0e\n\x06\x63\x61ncel\x18\x07 \x01(\x08\x12\x19\n\x11\x64\x65sired_speed_mps\x18\x08 \x01(\x01\x12\x0e\n\x06late_s\x18\t \x01(\x01\"\xa8\x01\n\x10JunctionPriority\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.stopline.v1.PriorityState\x12\r\n\x05stage\x18\x03 \x01(\x05\x12\r\n\x05\x65ta_s\x18\x04 \x01(\x01\x12\x12\n\nstart_in_s\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x12\n\ngreen_in_s\x18\x07 \x01(\x01\"h\n\x0eReportResponse\x12\x12\n\nvehicle_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x30\n\tjunctions\x18\x03 \x03(\x0b\x32\x1d.stopline.v1.JunctionPriority*\x97\x01\n\x0cVehicleClass\x12\x1d\n\x19VEHICLE_CLASS_UNSPECIFIED\x10\x00\x12\x16\n\x12VEHICLE_CLASS_FIRE\x10\x01\x12\x1b\n\x17VEHICLE_CLASS_AMBULANCE\x10\x02\x12\x18\n\x14VEHICLE_CLASS_POLICE\x10\x03\x12\x19\n\x15VEHICLE_CLASS_TRANSIT\x10\x04*\xb5\x02\n\rPriorityState\x12\x1e\n\x1aPRIORITY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRIORITY_STATE_WAITING\x10\x01\x12%\n!PRIORITY_STATE_PENDING_SAFE_POINT\x10\x02\x12\x19\n\x15PRIORITY_STATE_QUEUED\x10\x03\x12\x1a\n\x16PRIORITY_STATE_GRANTED\x10\x04\x12\x18\n\x14PRIORITY_STATE_GREEN\x10\x05\x12\x1b\n\x17PRIORITY_STATE_REJECTED\x10\x06\x12\x1c\n\x18PRIORITY_STATE_COMPLETED\x10\x07\x12\x1b\n\x17PRIORITY_STATE_COOLDOWN\x10\x08\x12\x18\n\x14PRIORITY_STATE_STALE\x10\t2X\n\x0fPriorityService\x12\x45\n\x06Report\x12\x1a.stopline.v1.ReportRequest\x1a\x1b.stopline.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astopline/v1/priority.proto\x12\x0bstopline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"k\n\x10UpcomingJunction\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12\x10\n\x08\x61pproach\x18\x03 \x01(\t\x12\x12\n\ndistance_m\x18\x04 \x01(\x01\x12\r\n\x05\x65ta_s\x18\x05 \x01(\x01\"|\n\x0fVehiclePosition\x12\x14\n\x0clatitude_deg\x18\x01 \x01(\x01\x12\x15\n\rlongitude_deg\x18\x02 \x01(\x01\x12\x18\n\x0bheading_deg\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\naccuracy_m\x18\x04 \x01(\x01\x42\x0e\n\x0c_heading_deg\"3\n\rRouteJunction\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\"\x84\x03\n\rReportRequest\x12\x12\n\nvehicle_id\x18\x01 \x01(\t\x12\x30\n\rvehicle_class\x18\x02 \x01(\x0e\x32\x19.stopline.v1.VehicleClass\x12\x11\n\tspeed_mps\x18\x03 \x01(\x01\x12/\n\x0bmeasured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12/\n\x08upcoming\x18\x06 \x03(\x0b\x32\x1d.stopline.v1.UpcomingJunction\x12\x0e\n\x06\x63\x61ncel\x18\x07 \x01(\x08\x12\x19\n\x11\x64\x65sired_speed_mps\x18\x08 \x01(\x01\x12\x0e\n\x06late_s\x18\t \x01(\x01\x12.\n\x08position\x18\n \x01(\x0b\x32\x1c.stopline.v1.VehiclePosition\x12)\n\x05route\x18\x0b \x03(\x0b\x32\x1a.stopline.v1.RouteJunction\x12\x10\n\x08incident\x18\x0c \x01(\t\"\xa8\x01\n\x10JunctionPriority\x12\x13\n\x0bjunction_id\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.stopline.v1.PriorityState\x12\r\n\x05stage\x18\x03 \x01(\x05\x12\r\n\x05\x65ta_s\x18\x04 \x01(\x01\x12\x12\n\nstart_in_s\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x12\n\ngreen_in_s\x18\x07 \x01(\x01\"l\n\x0fMatchedPosition\x12\x10\n\x08\x61pproach\x18\x01 \x01(\t\x12\x12\n\ndistance_m\x18\x02 \x01(\x01\x12\x10\n\x08\x62\x65side_m\x18\x03 \x01(\x01\x12\x11\n\tpredicted\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x97\x01\n\x0eReportResponse\x12\x12\n\nvehicle_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x30\n\tjunctions\x18\x03 \x03(\x0b\x32\x1d.stopline.v1.JunctionPriority\x12-\n\x07matched\x18\x04 \x01(\x0b\x32\x1c.stopline.v1.MatchedPosition*\x97\x01\n\x0cVehicleClass\x12\x1d\n\x19VEHICLE_CLASS_UNSPECIFIED\x10\x00\x12\x16\n\x12VEHICLE_CLASS_FIRE\x10\x01\x12\x1b\n\x17VEHICLE_CLASS_AMBULANCE\x10\x02\x12\x18\n\x14VEHICLE_CLASS_POLICE\x10\x03\x12\x19\n\x15VEHICLE_CLASS_TRANSIT\x10\x04*\xb5\x02\n\rPriorityState\x12\x1e\n\x1aPRIORITY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRIORITY_STATE_WAITING\x10\x01\x12%\n!PRIORITY_STATE_PENDING_SAFE_POINT\x10\x02\x12\x19\n\x15PRIORITY_STATE_QUEUED\x10\x03\x12\x1a\n\x16PRIORITY_STATE_GRANTED\x10\x04\x12\x18\n\x14PRIORITY_STATE_GREEN\x10\x05\x12\x1b\n\x17PRIORITY_STATE_REJECTED\x10\x06\x12\x1c\n\x18PRIORITY_STATE_COMPLETED\x10\x07\x12\x1b\n\x17PRIORITY_STATE_COOLDOWN\x10\x08\x12\x18\n\x14PRIORITY_STATE_STALE\x10\t2X\n\x0fPriorityService\x12\x45\n\x06Report\x12\x1a.stopline.v1.ReportRequest\x1a\x1b.stopline.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stopline.v1.priority_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VEHICLECLASS']._serialized_start=745
-  _globals['_VEHICLECLASS']._serialized_end=896
-  _globals['_PRIORITYSTATE']._serialized_start=899
-  _globals['_PRIORITYSTATE']._serialized_end=1208
+  _globals['_VEHICLECLASS']._serialized_start=1191
+  _globals['_VEHICLECLASS']._serialized_end=1342
+  _globals['_PRIORITYSTATE']._serialized_start=1345
+  _globals['_PRIORITYSTATE']._serialized_end=1654
   _globals['_UPCOMINGJUNCTION']._serialized_start=76
   _globals['_UPCOMINGJUNCTION']._serialized_end=183
-  _globals['_REPORTREQUEST']._serialized_start=186
-  _globals['_REPORTREQUEST']._serialized_end=465
-  _globals['_JUNCTIONPRIORITY']._serialized_start=468
-  _globals['_JUNCTIONPRIORITY']._serialized_end=636
-  _globals['_REPORTRESPONSE']._serialized_start=638
-  _globals['_REPORTRESPONSE']._serialized_end=742
-  _globals['_PRIORITYSERVICE']._serialized_start=1210
-  _globals['_PRIORITYSERVICE']._serialized_end=1298
+  _globals['_VEHICLEPOSITION']._serialized_start=185
+  _globals['_VEHICLEPOSITION']._serialized_end=309
+  _globals['_ROUTEJUNCTION']._serialized_start=311
+  _globals['_ROUTEJUNCTION']._serialized_end=362
+  _globals['_REPORTREQUEST']._serialized_start=365
+  _globals['_REPORTREQUEST']._serialized_end=753
+  _globals['_JUNCTIONPRIORITY']._serialized_start=756
+  _globals['_JUNCTIONPRIORITY']._serialized_end=924
+  _globals['_MATCHEDPOSITION']._serialized_start=926
+  _globals['_MATCHEDPOSITION']._serialized_end=1034
+  _globals['_REPORTRESPONSE']._serialized_start=1037
+  _globals['_REPORTRESPONSE']._serialized_end=1188
+  _globals['_PRIORITYSERVICE']._serialized_start=1656
+  _globals['_PRIORITYSERVICE']._serialized_end=1744
 # @@protoc_insertion_point(module_scope)

@@ -143,8 +143,72 @@ class UpcomingJunction(_message.Message):
 Global___UpcomingJunction: _TypeAlias = UpcomingJunction  # noqa: Y015
 
 @_typing.final
+class VehiclePosition(_message.Message):
+    """Where a vehicle is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LATITUDE_DEG_FIELD_NUMBER: _builtins.int
+    LONGITUDE_DEG_FIELD_NUMBER: _builtins.int
+    HEADING_DEG_FIELD_NUMBER: _builtins.int
+    ACCURACY_M_FIELD_NUMBER: _builtins.int
+    latitude_deg: _builtins.float
+    """Latitude in degrees, WGS 84."""
+    longitude_deg: _builtins.float
+    """Longitude in degrees, WGS 84."""
+    heading_deg: _builtins.float
+    """Course over ground in degrees clockwise from north, 0 to 360; absent = not known, told from two positions then."""
+    accuracy_m: _builtins.float
+    """Standard deviation of the position in metres, at most 50; 0 = not known."""
+    def __init__(
+        self,
+        *,
+        latitude_deg: _builtins.float = ...,
+        longitude_deg: _builtins.float = ...,
+        heading_deg: _builtins.float | None = ...,
+        accuracy_m: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg", "heading_deg", b"heading_deg"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg", "accuracy_m", b"accuracy_m", "heading_deg", b"heading_deg", "latitude_deg", b"latitude_deg", "longitude_deg", b"longitude_deg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heading_deg: _TypeAlias = _typing.Literal["heading_deg"]  # noqa: Y015
+    _WhichOneofArgType__heading_deg: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heading_deg) -> _WhichOneofReturnType__heading_deg | None: ...
+
+Global___VehiclePosition: _TypeAlias = VehiclePosition  # noqa: Y015
+
+@_typing.final
+class RouteJunction(_message.Message):
+    """A junction on the vehicle's route."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUNCTION_ID_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    junction_id: _builtins.str
+    """Junction identifier."""
+    group: _builtins.str
+    """Signal group the vehicle will pass, by name; empty = any of the approach it comes by."""
+    def __init__(
+        self,
+        *,
+        junction_id: _builtins.str = ...,
+        group: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "junction_id", b"junction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteJunction: _TypeAlias = RouteJunction  # noqa: Y015
+
+@_typing.final
 class ReportRequest(_message.Message):
-    """A report of one vehicle."""
+    """A report of one vehicle: the junctions ahead with the metres to each, or a position that is matched to the map of
+    approaches that the site has.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -157,6 +221,9 @@ class ReportRequest(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     DESIRED_SPEED_MPS_FIELD_NUMBER: _builtins.int
     LATE_S_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     vehicle_id: _builtins.str
     """Vehicle identifier, at most 64 characters. While it is heard, only the certificate that reported it first may."""
     vehicle_class: Global___VehicleClass.ValueType
@@ -171,6 +238,8 @@ class ReportRequest(_message.Message):
     """Speed the vehicle would drive unhindered, m/s; 0 = not known."""
     late_s: _builtins.float
     """Seconds behind the timetable, negative = ahead of it; only transit that is late enough is served."""
+    incident: _builtins.str
+    """What it drives to, as its dispatcher calls it, at most 64 characters; kept in the audit log."""
     @_builtins.property
     def measured_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the measurement by the vehicle's clock. A report whose time differs from the controller's clock by more
@@ -179,7 +248,15 @@ class ReportRequest(_message.Message):
 
     @_builtins.property
     def upcoming(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpcomingJunction]:
-        """Junctions ahead, nearest first. A junction that was listed and no longer is counts as passed."""
+        """Junctions ahead, nearest first; empty with a position. A junction that was listed and no longer is counts as passed."""
+
+    @_builtins.property
+    def position(self) -> Global___VehiclePosition:
+        """Where it is. With upcoming it is only compared with what that says; without, what is ahead is found by the map."""
+
+    @_builtins.property
+    def route(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteJunction]:
+        """Junctions it will pass, in order, those behind it included; empty = predicted. Only used with a position."""
 
     def __init__(
         self,
@@ -193,10 +270,13 @@ class ReportRequest(_message.Message):
         cancel: _builtins.bool = ...,
         desired_speed_mps: _builtins.float = ...,
         late_s: _builtins.float = ...,
+        position: Global___VehiclePosition | None = ...,
+        route: _abc.Iterable[Global___RouteJunction] | None = ...,
+        incident: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["measured_at", b"measured_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["measured_at", b"measured_at", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "desired_speed_mps", b"desired_speed_mps", "late_s", b"late_s", "measured_at", b"measured_at", "sequence", b"sequence", "speed_mps", b"speed_mps", "upcoming", b"upcoming", "vehicle_class", b"vehicle_class", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "desired_speed_mps", b"desired_speed_mps", "incident", b"incident", "late_s", b"late_s", "measured_at", b"measured_at", "position", b"position", "route", b"route", "sequence", b"sequence", "speed_mps", b"speed_mps", "upcoming", b"upcoming", "vehicle_class", b"vehicle_class", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,14 +329,53 @@ class JunctionPriority(_message.Message):
 Global___JunctionPriority: _TypeAlias = JunctionPriority  # noqa: Y015
 
 @_typing.final
+class MatchedPosition(_message.Message):
+    """What became of a position."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROACH_FIELD_NUMBER: _builtins.int
+    DISTANCE_M_FIELD_NUMBER: _builtins.int
+    BESIDE_M_FIELD_NUMBER: _builtins.int
+    PREDICTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    approach: _builtins.str
+    """Approach by its name in the map; empty = on none."""
+    distance_m: _builtins.float
+    """Metres to its stop line along the street."""
+    beside_m: _builtins.float
+    """Metres beside its path."""
+    predicted: _builtins.bool
+    """Whether the way beyond it is predicted: no route was given, or the vehicle has left it."""
+    reason: _builtins.str
+    """Why it is on none, or what is odd about it, in words."""
+    def __init__(
+        self,
+        *,
+        approach: _builtins.str = ...,
+        distance_m: _builtins.float = ...,
+        beside_m: _builtins.float = ...,
+        predicted: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "beside_m", b"beside_m", "distance_m", b"distance_m", "predicted", b"predicted", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchedPosition: _TypeAlias = MatchedPosition  # noqa: Y015
+
+@_typing.final
 class ReportResponse(_message.Message):
-    """Answer to a report."""
+    """Answer to a report; one with the state STALE may also come without one, when the vehicle has fallen silent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VEHICLE_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     JUNCTIONS_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
     vehicle_id: _builtins.str
     """Vehicle identifier."""
     sequence: _builtins.int
@@ -265,16 +384,21 @@ class ReportResponse(_message.Message):
     def junctions(self) -> _containers.RepeatedCompositeFieldContainer[Global___JunctionPriority]:
         """Junctions of this controller that the report named or dropped."""
 
+    @_builtins.property
+    def matched(self) -> Global___MatchedPosition:
+        """Where the position was matched to; absent when upcoming was given or there was no position."""
+
     def __init__(
         self,
         *,
         vehicle_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
         junctions: _abc.Iterable[Global___JunctionPriority] | None = ...,
+        matched: Global___MatchedPosition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["junctions", b"junctions", "sequence", b"sequence", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["junctions", b"junctions", "matched", b"matched", "sequence", b"sequence", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

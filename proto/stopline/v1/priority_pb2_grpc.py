@@ -49,7 +49,8 @@ class PriorityServiceServicer:
     """
 
     def Report(self, request_iterator, context):
-        """Reports in, status out: one response per report. No report for eight seconds ends the vehicle's requests.
+        """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
+        requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

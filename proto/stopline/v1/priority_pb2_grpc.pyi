@@ -36,7 +36,9 @@ class PriorityServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PriorityServiceAsyncStub: ...
     Report: _grpc.StreamStreamMultiCallable[_priority_pb2.ReportRequest, _priority_pb2.ReportResponse]
-    """Reports in, status out: one response per report. No report for eight seconds ends the vehicle's requests."""
+    """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
+    requests.
+    """
 
 @_typing.type_check_only
 class PriorityServiceAsyncStub(PriorityServiceStub):
@@ -46,7 +48,9 @@ class PriorityServiceAsyncStub(PriorityServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Report: _aio.StreamStreamMultiCallable[_priority_pb2.ReportRequest, _priority_pb2.ReportResponse]  # type: ignore[assignment]
-    """Reports in, status out: one response per report. No report for eight seconds ends the vehicle's requests."""
+    """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
+    requests.
+    """
 
 class PriorityServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
@@ -59,6 +63,8 @@ class PriorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_priority_pb2.ReportRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_priority_pb2.ReportResponse], _abc.AsyncIterator[_priority_pb2.ReportResponse]]:
-        """Reports in, status out: one response per report. No report for eight seconds ends the vehicle's requests."""
+        """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
+        requests.
+        """
 
 def add_PriorityServiceServicer_to_server(servicer: PriorityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
