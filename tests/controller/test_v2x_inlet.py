@@ -100,6 +100,27 @@ def test_a_request_is_granted_kept_alive_and_given_back(box: Box) -> None:
     assert states[0]["certificate"] == "v2x" and states[-1]["state"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("schedule", "served"),
+    # In steps of 10 s, ahead of the timetable counts up; -122 says that it is not known.
+    [
+        (-9, True),
+        (-6, True),
+        (-5, False),
+        (0, False),
+        (12, False),
+        (-121, True),
+        (-122, False),
+        (None, False),
+    ],
+)
+def test_a_bus_is_served_by_radio_when_it_is_a_minute_late(
+    box: Box, schedule: int | None, served: bool
+) -> None:
+    box.send(srm(WALL, 4.0, role="transit", schedule=schedule))
+    assert bool(box.asked()) is served
+
+
 def test_two_junctions_asked_for_by_turns_keep_each_other_alive(audit: AuditLog) -> None:
     rows = [
         {"intersection": n, "approach": APPROACH, "junction": j, "group": "side"}

@@ -24,6 +24,7 @@ def srm(
     position: tuple[float, float] | None = None,
     speed_mps: float = 14.0,
     dated: bool = True,
+    schedule: int | None = None,
 ) -> bytes:
     """One request, sent at `wall` (seconds since 1970 UTC), of a vehicle that arrives `eta_s` later."""
     minute, millisecond = minute_of_year(wall)
@@ -40,6 +41,8 @@ def srm(
     requestor: dict[str, Any] = {"id": vehicle}
     if role is not None:
         requestor["type"] = {"role": role}
+    if schedule is not None:
+        requestor["transitSchedule"] = schedule
     if position is not None:
         requestor["position"] = {
             "position": {"lat": round(position[0] * 1e7), "long": round(position[1] * 1e7)},

@@ -55,6 +55,8 @@ class Srm(NamedTuple):
     longitude: float | None = None
     """Degrees."""
     speed_mps: float | None = None
+    late_s: float | None = None
+    """Behind its timetable, in steps of 10 s; negative: ahead of it."""
 
 
 class Told(NamedTuple):
@@ -139,7 +141,13 @@ def _srm(value: Fields) -> Srm:
         latitude=_degrees(point.get("lat"), 90.0),
         longitude=_degrees(point.get("long"), 180.0),
         speed_mps=None if speed == _NO_SPEED else speed * _SPEED_STEP,
+        late_s=_late(requestor.get("transitSchedule")),
     )
+
+
+def _late(value: int | None) -> float | None:
+    """DeltaTime counts what a vehicle is ahead of its timetable."""
+    return None if value is None or value == _NO_SCHEDULE else -_SCHEDULE_STEP_S * value
 
 
 _NO_SPEED = 8191
@@ -147,6 +155,8 @@ _SPEED_STEP = 0.02
 """Metres a second of one unit of speed."""
 _DEGREE_STEP = 1e-7
 _NO_MINUTE = 527_040
+_NO_SCHEDULE = -122
+_SCHEDULE_STEP_S = 10.0
 
 
 def _asked(package: Fields) -> Asked:

@@ -109,6 +109,7 @@ class Translator:
             # The time grows with every message, and what was sent before can be told by it.
             sequence=round(measured * 1000),
             speed_mps=srm.speed_mps or 0.0,
+            late_s=srm.late_s or 0.0,
             ahead=tuple(ahead),
             position=_position(srm),
             cancel=not ahead,
