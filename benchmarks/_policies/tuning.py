@@ -14,12 +14,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from stopline_agents.baselines import Actuated, Greedy, MaxPressure, RateIndex, Sotl
+from stopline_agents.parallel import run_tasks
 from stopline_agents.running import run_policy
 from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.networks import fits, make_network
@@ -82,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         files = _networks(options.networks, Path(folder))
         tasks = [(number, file) for number in range(len(settings())) for file in files]
-        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-            delays = list(pool.map(_delay, tasks))
+        found = dict(run_tasks(_delay, tasks, options.jobs))
+    delays = [found[number] for number in range(len(tasks))]
     rows = [
         _row(setting, delays[number * len(files) : (number + 1) * len(files)])
         for number, setting in enumerate(settings())
@@ -107,8 +106,7 @@ def _networks(count: int, folder: Path) -> list[Path]:
     return found
 
 
-def _delay(task: tuple[int, Path]) -> float:
-    number, file = task
+def _delay(number: int, file: Path) -> float:
     scenario = replace(load_scenario(file), name=file.parent.name)
     return run_policy(scenario, settings()[number].make(), SEED).metrics.delay_s
 
