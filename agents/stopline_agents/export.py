@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from stopline_agents.network import NetworkShape, StageScorer, resized
+from stopline_agents.network import StageScorer, resized
 from stopline_policy.bundle import write_bundle
 from stopline_policy.inference import Floats, Scorer
 from stopline_policy.manifest import MODEL_FILE, DetectorNeed, Manifest
@@ -58,7 +58,6 @@ def export_bundle(
     name: str,
     decision_interval: float,
     observations: Floats,
-    shape: NetworkShape | None = None,
     training: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
 ) -> Parity:
@@ -71,7 +70,6 @@ def export_bundle(
         name: Of the policy.
         decision_interval: Seconds between decisions, as trained.
         observations: Recorded ones [n, size] of the scorer's layout; the parity is proven on them.
-        shape: Of the network, when not the default.
         training: Provenance: command, configuration, seeds, time.
         evaluation: Figures to state.
 
@@ -79,7 +77,7 @@ def export_bundle(
         BundleError: The ONNX model does not equal the network.
     """
     layout = ObservationLayout()
-    full = resized(scorer, layout, shape).eval()
+    full = resized(scorer, layout).eval()
     model = to_onnx(full)
     parity = check_parity(full, model, widened(observations, scorer.layout, layout))
     manifest = Manifest(

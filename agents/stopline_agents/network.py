@@ -8,6 +8,7 @@ layout is exported for the full one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -80,6 +81,7 @@ class StageScorer(nn.Module):
         super().__init__()
         shape = shape or NetworkShape()
         self.layout = layout
+        self.shape = shape
         self.encoder = StageEncoder(shape)
         self.own = nn.Linear(shape.stage, shape.score)
         self.around = nn.Linear(2 * shape.stage, shape.score)
@@ -110,8 +112,24 @@ class ValueHead(nn.Module):
         return cast(Tensor, self.value(summary))
 
 
-def resized(scorer: StageScorer, layout: ObservationLayout, shape: NetworkShape | None = None) -> StageScorer:
+def resized(scorer: StageScorer, layout: ObservationLayout) -> StageScorer:
     """The same scorer for another layout: weights are shared, only the slicing differs."""
-    copy = StageScorer(layout, shape)
+    copy = StageScorer(layout, scorer.shape)
     copy.load_state_dict(scorer.state_dict())
     return copy
+
+
+def shape_of(weights: Mapping[str, Tensor]) -> NetworkShape:
+    """The widths of the network that has these weights; KeyError when it is none of ours."""
+    return NetworkShape(
+        row=len(weights["encoder.rows.0.bias"]),
+        stage=len(weights["encoder.stages.0.bias"]),
+        score=len(weights["own.bias"]),
+    )
+
+
+def scorer_of(weights: Mapping[str, Tensor], layout: ObservationLayout) -> StageScorer:
+    """The scorer that has these weights."""
+    scorer = StageScorer(layout, shape_of(weights))
+    scorer.load_state_dict(dict(weights))
+    return scorer.eval()

@@ -19,6 +19,13 @@ def command(
         Path, typer.Option(help="Bundle to write: a directory, or a zip when it ends in .zip.")
     ] = Path("runs/policy.bundle"),
     name: Annotated[str, typer.Option(help="Name of the policy.")] = "universal",
+    vote: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Another run whose network decides with it, their scores added; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -50,7 +57,7 @@ def command(
     signer = load_or_create_key(key)
     figures = [json.loads(file.read_text(encoding="utf-8")) for file in evaluation or []]
     line = shlex.join(["stopline", *sys.argv[1:]])
-    parity = export_run(run, out, signer, name=name, evaluations=figures, command=line)
+    parity = export_run(run, out, signer, name=name, evaluations=figures, command=line, votes=vote or ())
     bundle = read_bundle(out, [signer.public_key()])
     row: dict[str, object] = {
         "bundle": str(out),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stopline_policy.bundle import Bundle
@@ -51,11 +51,18 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
         "reward": config.get("reward"),
         "validated on generated networks (geometric mean delay, s)": training.get("best", {}).get("score"),
         "parts": f"{len(training['history'])}, see `bundle.json`" if "history" in training else None,
+        "decides together with": _votes(training.get("votes", ())),
         "parity with the trained network": _parity(training.get("parity")),
     }
     for name, value in rows.items():
         if value is not None:
             yield f"- {name}: {value:.1f}" if isinstance(value, float) else f"- {name}: {value}"
+
+
+def _votes(others: Sequence[Mapping[str, Any]]) -> str | None:
+    """The further runs whose scores are added."""
+    seeds = [str(other.get("config", {}).get("seed")) for other in others]
+    return f"{len(seeds)} more of the same, training seed {', '.join(seeds)}" if seeds else None
 
 
 def _parity(found: Mapping[str, Any] | None) -> str | None:

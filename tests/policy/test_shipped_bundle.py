@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from stopline_agents.export import check_parity
 from stopline_agents.network import StageScorer
-from stopline_agents.training.start import start_from
+from stopline_agents.training.start import shape_at, start_from
 from stopline_policy import BundlePolicy, check_policy, read_bundle
 from stopline_policy.bundle import SHIPPED, Bundle
 from stopline_policy.card import card
@@ -69,7 +69,7 @@ def test_verify_accepts_it() -> None:
 
 
 def test_it_can_be_trained_further() -> None:
-    scorer = StageScorer(ObservationLayout())
+    scorer = StageScorer(ObservationLayout(), shape_at("bundle"))
     start_from("bundle", scorer)
     bundle = read_bundle(SHIPPED)
     seen: Floats = np.random.default_rng(1).random((64, bundle.manifest.observation_size), np.float32)

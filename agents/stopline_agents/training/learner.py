@@ -17,6 +17,7 @@ from stopline_agents.network import StageScorer
 from stopline_agents.ppo_policy import StagePolicy
 from stopline_agents.training.buffer import JunctionBuffer
 from stopline_agents.training.config import TrainConfig
+from stopline_agents.training.start import shape_at
 from stopline_signals.observation import ObservationLayout
 
 LEAST_RATE = 0.05
@@ -39,7 +40,11 @@ def make_learner(config: TrainConfig, env: VecEnv) -> PPO:
         seed=config.seed,
         device="cpu",
         rollout_buffer_class=JunctionBuffer,
-        policy_kwargs={"max_groups": config.max_groups, "max_stages": config.max_stages},
+        policy_kwargs={
+            "max_groups": config.max_groups,
+            "max_stages": config.max_stages,
+            "shape": shape_at(config.start) if config.start else None,
+        },
         # Advantages are normalised per junction already.
         normalize_advantage=False,
     )

@@ -13,8 +13,11 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stopline_agents.export import Parity, export_bundle
+from stopline_agents.network import StageScorer
+from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.train import read_run
+from stopline_agents.voting import voting
 from stopline_signals.errors import PolicyError
 
 PACKAGES = ("torch", "stable-baselines3", "eclipse-sumo", "onnx", "onnxscript", "numpy")
@@ -28,23 +31,41 @@ def export_run(
     name: str = "universal",
     evaluations: Sequence[Mapping[str, Any]] = (),
     command: str = "",
+    votes: Sequence[Path] = (),
 ) -> Parity:
-    """Export the best network of a training run with its provenance; see `export_bundle`."""
+    """Export the best network of a training run with its provenance; see `export_bundle`.
+
+    `votes` are further runs whose networks decide with it, as one network (`stopline_agents.voting`).
+    """
     config, scorer = read_run(run)
     journal = Journal(run)
     if not journal.observations.is_file():
         raise PolicyError(f"{run}: holds no recorded observations; train with a teacher, which records them")
     observations = np.load(journal.observations)["observations"]
+    others = [_voter(config, other) for other in votes]
+    more = {"votes": [provenance(Journal(other), command) for other in votes]} if votes else {}
     return export_bundle(
-        scorer,
+        voting([scorer, *others]) if others else scorer,
         out,
         key,
         name=name,
         decision_interval=float(config.decision_interval),
         observations=observations,
-        training=provenance(journal, command),
+        training={**provenance(journal, command), **more},
         evaluation=_figures(evaluations),
     )
+
+
+def _voter(config: TrainConfig, run: Path) -> StageScorer:
+    """The network of another run; PolicyError when the two cannot decide together."""
+    theirs, scorer = read_run(run)
+    for name in ("decision_interval", "max_groups", "max_stages"):
+        if getattr(theirs, name) != getattr(config, name):
+            raise PolicyError(
+                f"{run}: has {name} {getattr(theirs, name)}, the run it would vote with "
+                f"{getattr(config, name)}"
+            )
+    return scorer
 
 
 def provenance(journal: Journal, command: str) -> dict[str, Any]:

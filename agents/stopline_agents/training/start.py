@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stopline_agents.export import WEIGHTS_FILE
-from stopline_agents.network import StageScorer
+from stopline_agents.network import NetworkShape, StageScorer, shape_of
 from stopline_agents.training.journal import Journal
 from stopline_policy.bundle import SHIPPED, read_bundle
 from stopline_signals.errors import PolicyError
@@ -24,9 +24,7 @@ def start_from(source: str, network: StageScorer) -> None:
         BundleError: The bundle cannot be trusted.
         PolicyError: Its network has another shape.
     """
-    path = SHIPPED if source == SHIPPED_NAME else Path(source)
-    best = Journal.best_of(path)
-    weights = torch.load(best, weights_only=True) if best.is_file() else _of_bundle(path)
+    path, weights = _weights(source)
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
     if missing:
@@ -34,6 +32,21 @@ def start_from(source: str, network: StageScorer) -> None:
             f"{path}: its network has another shape ({missing[0]} differs); train from the beginning instead"
         )
     network.load_state_dict({name: weights[name] for name in wanted})
+
+
+def shape_at(source: str) -> NetworkShape:
+    """The widths of the network to start from; PolicyError when it is none of ours."""
+    path, weights = _weights(source)
+    try:
+        return shape_of(weights)
+    except KeyError as error:
+        raise PolicyError(f"{path}: its network has another shape (no {error.args[0]})") from error
+
+
+def _weights(source: str) -> tuple[Path, dict[str, torch.Tensor]]:
+    path = SHIPPED if source == SHIPPED_NAME else Path(source)
+    best = Journal.best_of(path)
+    return path, torch.load(best, weights_only=True) if best.is_file() else _of_bundle(path)
 
 
 def _of_bundle(path: Path) -> dict[str, torch.Tensor]:

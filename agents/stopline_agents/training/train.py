@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stopline_agents.network import StageScorer
+from stopline_agents.network import StageScorer, scorer_of
 from stopline_agents.training.config import TrainConfig, config_from_table
 from stopline_agents.training.environment import make_env
 from stopline_agents.training.imitation import Lessons, collect_lessons, imitate
@@ -69,9 +69,8 @@ def read_run(folder: Path) -> tuple[TrainConfig, StageScorer]:
         raise PolicyError(
             f"{folder}: holds no trained network yet; run `stopline train --out {folder}` first"
         )
-    scorer = StageScorer(ObservationLayout(config.max_groups, config.max_stages))
-    scorer.load_state_dict(torch.load(journal.best, weights_only=True))
-    return config, scorer.eval()
+    weights = torch.load(journal.best, weights_only=True)
+    return config, scorer_of(weights, ObservationLayout(config.max_groups, config.max_stages))
 
 
 def _begin(journal: Journal) -> None:
