@@ -61,6 +61,16 @@ class Line:
         """Metres from its start to the stop line."""
         return self.marks[-1]
 
+    def nearest(self, index: int, point: Point) -> tuple[float, float]:
+        """Metres from a point to a piece of the path, and from there along it to the stop line."""
+        (ax, ay), (bx, by) = self.points[index], self.points[index + 1]
+        whole = self.marks[index + 1] - self.marks[index]
+        along = ((point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)) / whole if whole else 0.0
+        along = min(max(along, 0.0), whole)
+        share = along / whole if whole else 0.0
+        foot = (ax + share * (bx - ax), ay + share * (by - ay))
+        return math.dist(point, foot), self.length - self.marks[index] - along
+
 
 @dataclass(frozen=True)
 class ApproachMap:
@@ -105,9 +115,14 @@ class ApproachMap:
             found[row.junction] = (*found.get(row.junction, ()), row)
         return found
 
-    def gap(self, name: str, following: str) -> float:
-        """Metres across the junction, from one approach's stop line to the start of the next."""
-        return math.dist(self.lines[name].points[-1], self.lines[following].points[0])
+    def onward(self, name: str, following: str) -> float:
+        """Metres from one approach's stop line to that of the next: across the junction, then along its path.
+
+        A path may be joined in its middle, so it counts from where it is nearest to the first stop line.
+        """
+        end, line = self.lines[name].points[-1], self.lines[following]
+        across, left = min(line.nearest(index, end) for index in range(len(line.points) - 1))
+        return across + left
 
 
 def apart_m(a: tuple[float, float], b: tuple[float, float]) -> float:

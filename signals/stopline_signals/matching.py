@@ -138,7 +138,7 @@ class Tracker:
             if ways is None or stop.junction in seen:
                 return
             for following in ways:
-                metres += self._step(name, following)
+                metres += self._map.onward(name, following)
                 name = following
             seen.add(stop.junction)
             side = "" if stop.group else self._map.approaches[name].approach
@@ -173,11 +173,8 @@ class Tracker:
             seen.add(row.junction)
             yield Ahead(row.junction, "", row.approach, metres)
             following = row.then[0] if row.then else None
-            metres += self._step(name, following) if following else 0.0
+            metres += self._map.onward(name, following) if following else 0.0
             name = following
-
-    def _step(self, name: str, following: str) -> float:
-        return self._map.gap(name, following) + self._map.lines[following].length
 
 
 def turned(a: float, b: float) -> float:
@@ -244,14 +241,16 @@ class _Track:
     def look(self, point: Point, fix: Fix, speed_mps: float, now: float) -> None:
         self.driven_m += speed_mps * (now - self.at)
         self.at, self.point = now, point
-        far = self.told_from is not None and math.dist(self.told_from, point) >= max(
-            _MOVED_M, 2 * (fix.accuracy_m or TYPICAL_M)
-        )
-        if fix.heading is not None and speed_mps >= SLOW_MPS:
+        if self.told_from is None:
+            self.told_from = point
+        if speed_mps < SLOW_MPS:
+            return  # neither its receiver's heading nor two positions of one that stands say anything
+        far = math.dist(self.told_from, point) >= max(_MOVED_M, 2 * (fix.accuracy_m or TYPICAL_M))
+        if fix.heading is not None:
             self.course = fix.heading
-        elif far and self.told_from is not None and fix.heading is None:
+        elif far:
             self.course = _course(self.told_from, point)
-        if far or self.told_from is None:
+        if far:
             self.told_from = point
 
     def keep(self, placed: Placed, now: float) -> None:

@@ -50,7 +50,12 @@ def test_metres_are_those_on_the_ground() -> None:
         pytest.approx(556.3, rel=0.004),
     ]
     assert line.length == pytest.approx(1_238.9, rel=0.004)
-    assert read().gap("a", "b") == pytest.approx(111.3, rel=0.004)
+    assert read().onward("a", "b") == pytest.approx(111.3 + 445.1, rel=0.004)
+
+
+def test_a_path_that_is_joined_in_its_middle_counts_from_there() -> None:
+    joined = TEXT.replace("[[52.266, 10.53], [52.27, 10.53]]", "[[52.25, 10.531], [52.27, 10.531]]")
+    assert read(joined).onward("a", "b") == pytest.approx(68.2 + 556.3, rel=0.004)
 
 
 @pytest.mark.parametrize(

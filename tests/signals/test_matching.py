@@ -82,6 +82,15 @@ def test_a_receivers_course_at_rest_is_not_believed() -> None:
     assert tracker.place("amb", fix(280, 0, 265.0), 0.2, (), 1.0).approach == "12"
 
 
+@pytest.mark.parametrize("heading", [None, 270.0])
+def test_one_that_stands_is_not_turned_round_by_its_receivers_noise(heading: float | None) -> None:
+    rng, tracker = random.Random(1), Tracker(TOWN)
+    tracker.place("amb", fix(270, 0, 90.0), 8.0, (), 0.0)
+    for second in range(1, 60):
+        where = fix(280 + rng.gauss(0, 5), rng.gauss(0, 5), heading, 5.0)
+        assert tracker.place("amb", where, 0.0, (), second).approach == "12"
+
+
 def test_a_stated_route_decides_where_it_turns_and_which_group_serves_it() -> None:
     route = (RouteStop("J1"), RouteStop("J2", "left"), RouteStop("J4"))
     placed = once(fix(-110, 0), *route)
