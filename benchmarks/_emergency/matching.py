@@ -118,6 +118,8 @@ class Receiver:
     unmatched: int = 0
     errors: list[float] = field(default_factory=list[float])
     foretold: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
+    unfounded: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
+    """Where no further signal came: whether one was foretold."""
     """By vehicle and signals still ahead: whether the last look before the nearest told the next one."""
 
     def __post_init__(self) -> None:
@@ -144,6 +146,8 @@ class Receiver:
             "error_p95_m": round(float(np.percentile(self.errors, 95)), 2),
             "passages": len(self.foretold),
             "next_right": round(sum(self.foretold.values()) / len(self.foretold), 4),
+            "last_passages": len(self.unfounded),
+            "unfounded": round(sum(self.unfounded.values()) / len(self.unfounded), 4),
         }
 
     def _fix(self, seen: Seen) -> Fix:
@@ -169,6 +173,8 @@ class Receiver:
         if following is not None:
             told = placed.ahead[1].junction if len(placed.ahead) > 1 else ""
             self.foretold[vehicle, len(ahead)] = told == following
+        else:
+            self.unfounded[vehicle, len(ahead)] = len(placed.ahead) > 1
 
 
 Names = Mapping[tuple[str, int], str]

@@ -28,4 +28,6 @@ COLUMNS = (
     Column("error_p95_m", "95th percentile, m"),
     Column("passages", "junctions passed with one to follow", digits=0),
     Column("next_right", "which was foretold, %", 100),
+    Column("last_passages", "with none to follow", digits=0),
+    Column("unfounded", "where one was foretold, %", 100),
 )

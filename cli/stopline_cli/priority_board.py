@@ -104,7 +104,7 @@ class Board:
 
     def _note_match(self, address: str, found: priority_pb2.MatchedPosition) -> None:
         """Say which approach the position was matched to, when it is another one."""
-        place = f"on {found.approach}" if found.approach else found.reason
+        place = f"on {found.approach}" if found.approach else found.reason or "on no approach"
         if self._matched.get(address) == place:
             return
         self._matched[address] = place

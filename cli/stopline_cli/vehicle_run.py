@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, cast
@@ -125,6 +126,8 @@ def _position(number: int, row: dict[str, Any]) -> Position:
         found = Position(**{"metres": None, **given})  # type: ignore[arg-type]  # the names are checked above
     except (TypeError, ValueError) as error:
         raise RunError(f"line {number}: needs the numbers metres and speed_mps ({error})") from error
+    if found.heading is not None and not math.isfinite(found.heading):
+        found = found._replace(heading=None)
     if found.metres is None and (found.latitude is None or found.longitude is None):
         raise RunError(f"line {number}: needs metres, or latitude and longitude")
     return found

@@ -243,20 +243,21 @@ class _Door:
             except Denied as why:
                 await self.gate.deny(context, self.method, why)
             try:
-                asked = self._metered(request, context, messages, name) if messages else request
+                asked = self._metered(request, messages, name) if messages else request
                 await serve(asked, context)
+            except Denied as why:
+                # Here and not where it was found, which may be a task that reads ahead of an answer.
+                await self.gate.deny(context, self.method, why)
             finally:
                 self.gate.streams.leave(name)
 
         return call
 
-    async def _metered(
-        self, source: AsyncIterator[Any], context: Context, meter: Meter, name: str
-    ) -> AsyncIterator[Any]:
+    async def _metered(self, source: AsyncIterator[Any], meter: Meter, name: str) -> AsyncIterator[Any]:
         async for request in source:
             wait = meter.take(name)
             if wait > 0:
-                await self.gate.deny(context, self.method, _too_many(meter, name, wait))
+                raise _too_many(meter, name, wait)
             yield request
 
 

@@ -148,6 +148,7 @@ def assemble(site: Site) -> Controller:
             chores=(policies.tidy,),
             in_loop=(
                 lambda: decider.use(policies.bundle),
+                reports.sweep,
                 reports.refusals.settle,
                 refusals.settle,
             ),

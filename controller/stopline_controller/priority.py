@@ -41,6 +41,11 @@ class PriorityBook:
         with self._lock:
             return self._requests.report(report, self._clock.seconds())
 
+    def lie(self, report: VehicleReport) -> str:
+        """Why a report cannot be true, alone or after the vehicle's last one; empty when it can."""
+        with self._lock:
+            return self._requests.lie(report, self._clock.seconds())
+
     def proposals(self, junction: str, now: Now, below: int | None = None) -> list[Proposal]:
         """What vehicles ask of the junction as it is: at most one emergency and one transit stage.
 

@@ -18,7 +18,7 @@ from stopline_controller.priority import PriorityBook
 from stopline_controller.refusals import RefusalLog
 from stopline_signals.approach_map import ApproachMap
 from stopline_signals.matching import Placed, Tracker
-from stopline_signals.plausible import unreadable
+from stopline_signals.plausible import no_place, too_long
 from stopline_signals.priority import KEPT_VEHICLES, Progress, State, VehicleReport
 
 LONGEST_NAME = 64
@@ -59,6 +59,8 @@ class _Trip:
     at: float
     sequence: int
     incident: str = ""
+    stated: bool = False
+    """Whether it has said itself what is ahead: then it is not looked for on the map when that runs empty."""
     states: dict[str, State] = field(default_factory=dict[str, State])
 
 
@@ -84,6 +86,9 @@ class PriorityDesk:
         self._limits = limits or InputLimits()
         self._wall = wall
         self._trips: dict[str, _Trip] = {}
+        self._prune_at = KEPT_VEHICLES
+        self._silences: dict[str, tuple[Identity, Silence]] = {}
+        """Vehicles that fell silent and whose streams have not been told yet."""
         rate = self._limits.reports_per_s
         self._meter = Meter(Rate(rate, max(2 * rate, 1.0)), clock.seconds)
         self.refusals = RefusalLog(audit, clock, "priority-refused")
@@ -100,24 +105,40 @@ class PriorityDesk:
 
     def answer(self, report: VehicleReport, who: Identity = NOBODY, measured: float | None = None) -> Answer:
         """As `report`, with where the position was matched to if that is what told the junctions ahead."""
+        if report.ahead and report.position and no_place(report.position):
+            report = replace(report, position=None)  # what it says is ahead stands by itself
         trip = self._heard(report.vehicle)
         if problem := self._problem(report, who, measured, trip):
-            return Answer(self.refuse(report, who, problem))
-        placed: Placed | None = None
-        if trip is not None and report.sequence <= trip.sequence:
+            placed = Placed(reason=problem) if report.position and not report.ahead else None
+            return Answer(self.refuse(report, who, problem), placed)
+        placed = None
+        fresh = trip is None or report.sequence > trip.sequence
+        if fresh:
+            trip = self._counted(report, who, trip)
+            report, placed = self._placed(report, trip)
+        elif trip is not None:
             why = f"report {report.sequence} after {trip.sequence}: old, or a replay; ignored"
             self.note(who, report.vehicle, "", why)
-        else:
-            report, placed = self._placed(report)
         progress = self._book.report(report)
         self._record(report, who, trip, progress)
         return Answer(progress, placed)
 
-    def fallen_silent(self, who: Identity) -> list[Silence]:
-        """This speaker's vehicles whose requests have ended for want of reports; each is told once."""
-        over = [v for v, trip in self._trips.items() if trip.speaker == who and self._heard(v) is None]
-        silent = [self._silence(vehicle, self._trips.pop(vehicle)) for vehicle in over]
-        return [one for one in silent if one.progress]
+    def fallen_silent(self, who: Identity, vehicles: Container[str]) -> list[Silence]:
+        """Of these vehicles of a speaker's those whose requests ended in silence; each is told once."""
+        self.sweep()
+        mine = [v for v, (speaker, _) in self._silences.items() if speaker == who and v in vehicles]
+        return [self._silences.pop(vehicle)[1] for vehicle in mine]
+
+    def sweep(self) -> None:
+        """Record whose requests have ended for want of reports; to be called every second or so."""
+        over = [vehicle for vehicle in self._trips if self._heard(vehicle) is None]
+        for vehicle in over:
+            trip = self._trips.pop(vehicle)
+            silence = self._silence(vehicle, trip)
+            if silence.progress:
+                self._silences[vehicle] = (trip.speaker, silence)
+        while len(self._silences) > KEPT_VEHICLES:
+            self._silences.pop(next(iter(self._silences)))
 
     def _silence(self, vehicle: str, trip: _Trip) -> Silence:
         """Commit that what a vehicle asked for has ended."""
@@ -127,9 +148,9 @@ class PriorityDesk:
         self._audit.append([self._entry(vehicle, item, trip.speaker, trip.incident) for item in progress])
         return Silence(vehicle, trip.sequence, progress)
 
-    def _placed(self, report: VehicleReport) -> tuple[VehicleReport, Placed | None]:
+    def _placed(self, report: VehicleReport, trip: _Trip) -> tuple[VehicleReport, Placed | None]:
         """The report with what is ahead of its position; one that says what is ahead is left as it is."""
-        if self._tracker is None or report.position is None or report.ahead:
+        if self._tracker is None or report.position is None or trip.stated:
             return report, None
         if report.cancel:
             self._tracker.forget(report.vehicle)
@@ -137,7 +158,7 @@ class PriorityDesk:
         placed = self._tracker.place(
             report.vehicle, report.position, report.speed_mps, report.route, self._clock.seconds()
         )
-        return replace(report, ahead=placed.ahead), placed
+        return replace(report, ahead=placed.ahead, matched=True), placed
 
     def refuse(self, report: VehicleReport, who: Identity, why: str) -> list[Progress]:
         """Record that nothing of a report counts, and answer so at each of our junctions that it names."""
@@ -167,15 +188,17 @@ class PriorityDesk:
                 return f"measured {abs(age):.1f} s {'ago' if age > 0 else 'in the future'}"
         if self._meter.take(report.vehicle) > 0:
             return f"over {self._limits.reports_per_s:g} reports a second of one vehicle"
-        return unreadable(report) or self._misplaced(report)
+        return too_long(report) or self._misplaced(report, trip) or self._book.lie(report)
 
-    def _misplaced(self, report: VehicleReport) -> str:
+    def _misplaced(self, report: VehicleReport, trip: _Trip | None) -> str:
         """Why what is ahead cannot be had from a position, or cannot be true where it is."""
         if report.position is None or report.cancel:
             return ""
+        if problem := no_place(report.position):
+            return problem
         if self._tracker is not None:
             return self._tracker.lie(report)
-        if report.ahead:
+        if report.ahead or (trip is not None and trip.stated):
             return ""
         return "has only a position, and this site has no map of approaches: name the junctions ahead"
 
@@ -183,9 +206,8 @@ class PriorityDesk:
         self, report: VehicleReport, who: Identity, trip: _Trip | None, progress: list[Progress]
     ) -> None:
         """Commit every change of a request's state before it is answered."""
-        if any(item.state is not State.REJECTED for item in progress):
-            trip = self._counted(report, who, trip)
         states = trip.states if trip else {}
+        named = {ahead.junction for ahead in report.ahead}
         entries: list[Entry] = []
         for item in progress:
             if item.state is State.REJECTED:
@@ -193,7 +215,7 @@ class PriorityDesk:
             elif states.get(item.junction) is not item.state:
                 entries.append(self._entry(report.vehicle, item, who, report.incident))
             states[item.junction] = item.state
-            if item.state is State.COMPLETED:
+            if item.state is State.COMPLETED or (item.state is State.STALE and item.junction not in named):
                 del states[item.junction]
         self._audit.append(entries)
 
@@ -201,11 +223,14 @@ class PriorityDesk:
         """The vehicle is heard, and is this speaker's."""
         now = self._clock.seconds()
         trip = trip or _Trip(who, now, report.sequence)
-        if trip.sequence <= report.sequence:
-            trip.at, trip.sequence, trip.incident = now, report.sequence, report.incident
+        trip.at, trip.sequence, trip.incident = now, report.sequence, report.incident
+        trip.stated = trip.stated or bool(report.ahead)
         self._trips[report.vehicle] = trip
-        if len(self._trips) > KEPT_VEHICLES:
-            self._trips = {vehicle: kept for vehicle, kept in self._trips.items() if self._heard(vehicle)}
+        self._silences.pop(report.vehicle, None)
+        if len(self._trips) > self._prune_at:
+            self.sweep()
+            # Not again at every report while all of them are fresh.
+            self._prune_at = max(KEPT_VEHICLES, 2 * len(self._trips))
         return trip
 
     def _entry(self, vehicle: str, item: Progress, who: Identity, incident: str) -> Entry:

@@ -266,6 +266,9 @@ class _Reader:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, MapError) as error:
             self.add(where, f"cannot be used: {error}")
             return None
+        if plans and not any(found.of_junction(junction) for junction in plans):
+            there = ", ".join(sorted({row.junction for row in found.approaches.values()})[:5])
+            self.add(where, f"has none of this site's junctions; it has {there}")
         for junction, plan in plans.items():
             known = {g.approach for g in plan.groups if g.kind is not GroupKind.PEDESTRIAN}
             for row in found.of_junction(junction):

@@ -62,7 +62,7 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
 def _votes(others: Sequence[Mapping[str, Any]]) -> str | None:
     """The further runs whose scores are added."""
     seeds = [str(other.get("config", {}).get("seed")) for other in others]
-    return f"{len(seeds)} more of the same, training seed {', '.join(seeds)}" if seeds else None
+    return f"{len(seeds)} further runs, training seed {', '.join(seeds)}" if seeds else None
 
 
 def _parity(found: Mapping[str, Any] | None) -> str | None:

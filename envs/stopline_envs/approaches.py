@@ -226,9 +226,14 @@ _DRIVEN = (GroupKind.VEHICLE, GroupKind.TRANSIT)
 def _then(
     streets: _Streets, arm: _Arm, upstream: Mapping[str, _Upstream], names: Mapping[_Arm, str]
 ) -> tuple[str, ...]:
-    """Names of the approaches whose paths the ways out of an arm's edge lead to, straightest first."""
+    """Names of the approaches whose paths the ways out of an arm's edge lead to, straightest first.
+
+    A way that leads to none has an empty name, so that nobody is taken to turn where he would leave the map.
+    """
     found: dict[str, None] = {}
     for way in streets.out(arm.edge):
+        if way.back:
+            continue
         edge, passed = way.target, {arm.edge}
         while edge and edge not in passed:
             if reached := _on(edge, upstream):
@@ -238,7 +243,9 @@ def _then(
                 break
             passed.add(edge)
             edge = streets.onward(edge)
-    return tuple(found)
+        else:
+            found[""] = None
+    return tuple(found) if any(found) else ()
 
 
 def _on(edge: str, upstream: Mapping[str, _Upstream]) -> list[str]:

@@ -9,7 +9,7 @@ A map is one TOML file that all controllers of a town may share::
     junction = "J2"                                   # whose stop line is at the path's end
     approach = "west"                                 # as that junction's plan calls it
     path = [[52.26012, 10.52001], [52.26015, 10.52288]]  # latitude, longitude, in the direction of travel
-    then = ["J2_J3", "J2_J7"]                         # approaches that may follow, likeliest first
+    then = ["J2_J3", "J2_J7"]                            # what may follow, likeliest first; "": off the map
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = "stopline-approaches-1"
 EARTH_M = 6_371_008.8
 """Mean radius (IUGG)."""
 WIDEST_M = 100_000.0
-"""Extent of a map on whose every place the ground may be taken for a plane."""
+"""Extent of a map. On its plane metres are 0.2 % off 10 km from the middle at 52 degrees, 1 % at the rim."""
 LONGEST_PIECE_M = 5_000.0
 """Between two points of a path; more is a slip of the pen, such as latitude and longitude exchanged."""
 
@@ -47,6 +47,7 @@ class MappedApproach(NamedTuple):
     approach: str
     path: tuple[tuple[float, float], ...]
     then: tuple[str, ...] = ()
+    """Approaches that may follow, likeliest first; an empty name says that a way leads off the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class ApproachMap:
         }
 
     def metres(self, latitude: float, longitude: float) -> Point:
-        """A place on the plane (equirectangular: a town is flat to a hundredth of a per cent)."""
+        """A place on the plane (equirectangular)."""
         north, east = self.origin
         return (
             math.radians(longitude - east) * EARTH_M * math.cos(math.radians(north)),
@@ -143,10 +144,11 @@ def map_from_table(table: Mapping[str, Any], where: str) -> ApproachMap:
         problems.append("has no [[approach]]")
     approaches: dict[str, MappedApproach] = {}
     for number, row in enumerate(rows, 1):
-        entry = f"approach {row.get('name') or number}"
+        entry = f"approach {number}"
         try:
+            entry = f"approach {row.get('name') or number}"
             made = _approach(row)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             problems.append(f"{entry}: {_words(error)}")
             continue
         if made.name in approaches:
@@ -156,7 +158,7 @@ def map_from_table(table: Mapping[str, Any], where: str) -> ApproachMap:
         problems += [
             f"approach {made.name}: then names {name!r}, which is none of the map's"
             for name in made.then
-            if name not in approaches
+            if name and name not in approaches
         ]
     made_map = ApproachMap(approaches)
     problems += [] if problems else _extent(made_map)
@@ -206,6 +208,8 @@ def _approach(row: Mapping[str, Any]) -> MappedApproach:
 def _words(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
+    if isinstance(error, AttributeError):
+        return "must be a table"
     if isinstance(error, TypeError):
         return "path must be a list of [latitude, longitude], then a list of names"
     return str(error)

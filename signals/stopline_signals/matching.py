@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from stopline_signals.approach_map import ApproachMap, Line, Point
-from stopline_signals.plausible import FASTEST_MPS, SLACK_M
+from stopline_signals.approach_map import ApproachMap, Line, MappedApproach, Point
+from stopline_signals.plausible import FARTHEST_M, FASTEST_MPS, SLACK_M, WORST_ACCURACY_M
 from stopline_signals.vehicles import Ahead, Fix, RouteStop, VehicleReport
+from stopline_signals.ways import Ways, course, turned
 
 KEPT_S = 6.0
 """A vehicle seen on no approach is taken for so long to drive on: it crosses a junction, or has no sky."""
@@ -25,8 +26,14 @@ HORIZON_M = 800.0
 MOST_PREDICTED = 4
 """Junctions that are predicted at most."""
 KEPT_TRACKS = 1_000
+FORGOTTEN_S = 60.0
+"""For so long a silent vehicle's course and approach are remembered: it may stand at a red light."""
+STAYED_M = 30.0
+"""One that was not seen for a while has stayed where it was if it is found within this distance."""
 TYPICAL_M = 5.0
 """Error of a position that states none (standard deviation of a receiver in a street)."""
+LEAST_M = 3.0
+"""Error that every position has against a map: stop lines and the middle of a street are no exact places."""
 SLOW_MPS = 1.5
 """Below this a receiver's course is noise."""
 
@@ -50,20 +57,23 @@ class Tracker:
     def __init__(self, approaches: ApproachMap) -> None:
         self._map = approaches
         self._pieces = _Pieces(approaches.lines)
+        self._ways = Ways(approaches)
         self._tracks: dict[str, _Track] = {}
+        self._prune_at = KEPT_TRACKS
 
     def place(
         self, vehicle: str, fix: Fix, speed_mps: float, route: Sequence[RouteStop], now: float
     ) -> Placed:
         """Where the vehicle is and what is ahead of it; `now` in seconds, `route` in the order it drives."""
-        track = self._track(vehicle, now)
-        track.look(self._map.metres(fix.latitude, fix.longitude), fix, speed_mps, now)
-        best = min(self._candidates(track, fix, speed_mps, route), default=None)
+        point = self._map.metres(fix.latitude, fix.longitude)
+        track = self._track(vehicle, point, now)
+        track.look(point, fix, speed_mps, now)
+        track.follow(tuple(route))
+        best = min(self._candidates(track, fix, speed_mps), default=None)
         if best is None:
             return track.held(now)
-        ahead, on_route = self._ahead(best.approach, best.distance_m, route)
-        reason = "" if on_route or not route else "is off its route"
-        placed = Placed(best.approach, best.distance_m, best.beside_m, ahead, not on_route, reason)
+        track.move(best.approach, self._map.approaches)
+        placed = self._placed(best, track)
         track.keep(placed, now)
         return placed
 
@@ -77,44 +87,42 @@ class Tracker:
             return ""
         here = self._map.metres(report.position.latitude, report.position.longitude)
         for ahead in report.ahead:
-            stated = max(ahead.distance_m, FASTEST_MPS * ahead.eta_s)
-            lines = [
-                self._map.lines[row.name]
-                for row in self._map.of_junction(ahead.junction)
-                if ahead.approach in ("", row.approach)
-            ]
-            nearest = min((math.dist(here, line.points[-1]) for line in lines), default=0.0)
+            stated = ahead.distance_m or FASTEST_MPS * ahead.eta_s
+            rows = self._map.of_junction(ahead.junction)
+            own = [row for row in rows if row.approach == ahead.approach] or rows
+            nearest = min((math.dist(here, self._map.lines[row.name].points[-1]) for row in own), default=0.0)
             # The way along the street is never shorter than the crow's.
             if nearest > stated + report.position.accuracy_m + SLACK_M:
                 return f"says {stated:.0f} m to {ahead.junction}, which is {nearest:.0f} m from its position"
         return ""
 
-    def _track(self, vehicle: str, now: float) -> _Track:
-        if len(self._tracks) > KEPT_TRACKS:
-            self._tracks = {name: track for name, track in self._tracks.items() if now - track.at <= KEPT_S}
+    def _track(self, vehicle: str, point: Point, now: float) -> _Track:
+        if len(self._tracks) > self._prune_at:
+            self._tracks = {
+                name: track for name, track in self._tracks.items() if now - track.at <= FORGOTTEN_S
+            }
+            # Not again at every report while all of them are fresh.
+            self._prune_at = max(KEPT_TRACKS, 2 * len(self._tracks))
         track = self._tracks.get(vehicle)
-        if track is None or now - track.at > KEPT_S:
+        if track is None or track.lost(point, now):
             track = self._tracks[vehicle] = _Track(at=now, matched_at=-math.inf)
         return track
 
-    def _candidates(
-        self, track: _Track, fix: Fix, speed_mps: float, route: Sequence[RouteStop]
-    ) -> Iterator[_Candidate]:
+    def _candidates(self, track: _Track, fix: Fix, speed_mps: float) -> Iterator[_Candidate]:
         """Approaches the vehicle may be on, the best with the lowest cost."""
-        error = fix.accuracy_m or TYPICAL_M
-        wanted = {stop.junction for stop in route}
+        error = _error(fix)
+        wanted = {stop.junction for stop in track.route[track.done :]}
         before = track.placed.approach
         then = self._map.approaches[before].then if before else ()
+        # One that stands at the line may seem to be beyond it.
+        furthest = min(4 * error, STANDING_BEYOND_M) if speed_mps < SLOW_MPS else error
         for name, near in self._pieces.near(track.point):
             if near.beside_m > WIDE_M + 2 * error or (track.course is None and name not in (before, *then)):
                 continue
-            # One that stands at the line may seem to be beyond it.
-            if near.beyond_m > (4 * error if speed_mps < SLOW_MPS else error):
-                continue
             turn = 0.0 if track.course is None else abs(turned(track.course, near.course))
-            if turn > WIDEST_TURN:
+            if turn > WIDEST_TURN or near.beyond_m > furthest:
                 continue
-            cost = (near.beside_m / error) ** 2 + (turn / TYPICAL_TURN) ** 2 + UNRELATED
+            cost = (near.off_m / error) ** 2 + (turn / TYPICAL_TURN) ** 2 + UNRELATED
             if name == before:
                 cost -= UNRELATED
             elif name in then:
@@ -123,68 +131,58 @@ class Tracker:
                 cost += OFF_ROUTE
             yield _Candidate(cost, near.left_m, name, near.beside_m)
 
-    def _ahead(
-        self, approach: str, distance_m: float, route: Sequence[RouteStop]
-    ) -> tuple[tuple[Ahead, ...], bool]:
-        """The junctions ahead with the metres to each, and whether they are the route's."""
-        stated = tuple(self._along(approach, distance_m, route))
-        return (stated, True) if stated else (tuple(self._guessed(approach, distance_m)), False)
+    def _placed(self, best: _Candidate, track: _Track) -> Placed:
+        """The junctions ahead with the metres to each, by the route or by a guess."""
+        where = (best.approach, best.distance_m, best.beside_m)
+        left = track.route[track.done :]
+        if track.route and not left:
+            return Placed(*where, reason="its route is driven")
+        if stated := tuple(self._along(best.approach, best.distance_m, left)):
+            return Placed(*where, stated)
+        guessed = tuple(self._guessed(best.approach, best.distance_m))
+        return Placed(*where, guessed, True, "is off its route" if track.route else "")
 
     def _along(self, approach: str, metres: float, route: Sequence[RouteStop]) -> Iterator[Ahead]:
         """What is ahead on a stated route, as far as the map goes on."""
         name, seen = approach, set[str]()
-        for stop in route[self._reached(approach, route) :]:
-            ways = self._leads(name, stop.junction)
-            if ways is None or stop.junction in seen:
+        for stop in route[self._first(approach, route) :]:
+            way = self._ways.to(name, stop.junction)
+            if way is None or stop.junction in seen:
                 return
-            for following in ways:
-                metres += self._map.onward(name, following)
+            for following in way:
+                metres += self._ways.metres(name, following)
                 name = following
+            if metres > FARTHEST_M:
+                return
             seen.add(stop.junction)
-            side = "" if stop.group else self._map.approaches[name].approach
-            yield Ahead(stop.junction, stop.group, side, metres)
+            yield Ahead(stop.junction, stop.group, self._map.approaches[name].approach, metres)
 
-    def _reached(self, approach: str, route: Sequence[RouteStop]) -> int:
+    def _first(self, approach: str, route: Sequence[RouteStop]) -> int:
         """Index of the route's junction that comes first from here; its length when none does."""
-        ways = ((self._leads(approach, stop.junction), index) for index, stop in enumerate(route))
+        ways = ((self._ways.to(approach, stop.junction), index) for index, stop in enumerate(route))
         return min(((len(way), index) for way, index in ways if way is not None), default=(0, len(route)))[1]
 
-    def _leads(self, approach: str, junction: str) -> tuple[str, ...] | None:
-        """The approaches to follow from one to a junction; empty when it is this one's, None if none."""
-        ways: dict[str, tuple[str, ...]] = {approach: ()}
-        for _ in range(FURTHEST + 1):
-            for name, way in ways.items():
-                if self._map.approaches[name].junction == junction:
-                    return way
-            further: dict[str, tuple[str, ...]] = {}
-            for name, way in ways.items():
-                for following in self._map.approaches[name].then:
-                    further.setdefault(following, (*way, following))
-            ways = further
-        return None
-
     def _guessed(self, approach: str, metres: float) -> Iterator[Ahead]:
-        name: str | None = approach
-        seen: set[str] = set()
-        while name is not None and len(seen) < MOST_PREDICTED:
+        name, seen = approach, set[str]()
+        while len(seen) < MOST_PREDICTED:
             row = self._map.approaches[name]
             if row.junction in seen or (seen and metres > HORIZON_M):
                 return
             seen.add(row.junction)
             yield Ahead(row.junction, "", row.approach, metres)
-            following = row.then[0] if row.then else None
-            metres += self._map.onward(name, following) if following else 0.0
+            following = self._ways.likeliest(name)
+            if not following:
+                return
+            metres += self._ways.metres(name, following)
             name = following
-
-
-def turned(a: float, b: float) -> float:
-    """Degrees from one course to another, -180 to 180."""
-    return (b - a + 180.0) % 360.0 - 180.0
 
 
 WIDE_M = 12.0
 """Half of a wide street: nobody is further beside an approach's path."""
-REACH_M = WIDE_M + 2 * 50.0
+REACH_M = WIDE_M + 2 * WORST_ACCURACY_M
+STANDING_BEYOND_M = 20.0
+AT_LINE_M = 40.0
+"""One that was last seen so near its stop line, or nearer, and is on another approach now, has passed it."""
 WIDEST_TURN = 60.0
 """Degrees by which a vehicle's course may differ from its street's."""
 TYPICAL_TURN = 25.0
@@ -193,8 +191,6 @@ UNRELATED = 4.0
 FOLLOWING = 0.8
 """Share of it that one which follows is spared."""
 OFF_ROUTE = 3.0
-FURTHEST = 3
-"""Approaches that may lie between two junctions of a stated route."""
 CELL_M = 150.0
 _MOVED_M = 8.0
 """From two positions so far apart a course can be told."""
@@ -237,6 +233,33 @@ class _Track:
     driven_m: float = 0.0
     """Since the last match."""
     placed: Placed = NOWHERE
+    route: tuple[RouteStop, ...] = ()
+    last: str = ""
+    left_m: float = 0.0
+    """The approach it was on last, and what was left of it."""
+    done: int = 0
+    """How many of its junctions are behind it."""
+
+    def lost(self, point: Point, now: float) -> bool:
+        """Whether nothing of what was known holds any more."""
+        gone = now - self.at
+        return gone > FORGOTTEN_S or (gone > KEPT_S and math.dist(self.point, point) > STAYED_M)
+
+    def follow(self, route: tuple[RouteStop, ...]) -> None:
+        """Its route; what is behind it on one stays behind it while the route is the same."""
+        if route != self.route:
+            self.route, self.done = route, 0
+
+    def move(self, approach: str, approaches: Mapping[str, MappedApproach]) -> None:
+        """It is on an approach; if it has come there over a stop line, that junction of its route is done."""
+        junction = approaches[approach].junction
+        again = [i for i, stop in enumerate(self.route[: self.done]) if stop.junction == junction]
+        if again:
+            self.done = again[-1]  # it seemed to be beyond the line and was not
+        elif self.last and self.last != approach and self.left_m - self.driven_m <= AT_LINE_M:
+            left = approaches[self.last].junction
+            behind = [i for i, stop in enumerate(self.route) if i >= self.done and stop.junction == left]
+            self.done = behind[0] + 1 if behind else self.done
 
     def look(self, point: Point, fix: Fix, speed_mps: float, now: float) -> None:
         self.driven_m += speed_mps * (now - self.at)
@@ -245,16 +268,17 @@ class _Track:
             self.told_from = point
         if speed_mps < SLOW_MPS:
             return  # neither its receiver's heading nor two positions of one that stands say anything
-        far = math.dist(self.told_from, point) >= max(_MOVED_M, 2 * (fix.accuracy_m or TYPICAL_M))
+        far = math.dist(self.told_from, point) >= max(_MOVED_M, 2 * _error(fix))
         if fix.heading is not None:
             self.course = fix.heading
         elif far:
-            self.course = _course(self.told_from, point)
+            self.course = course(self.told_from, point)
         if far:
             self.told_from = point
 
     def keep(self, placed: Placed, now: float) -> None:
         self.placed, self.matched_at, self.driven_m = placed, now, 0.0
+        self.last, self.left_m = placed.approach, placed.distance_m
 
     def held(self, now: float) -> Placed:
         """What was known, driven on for a while."""
@@ -304,12 +328,12 @@ def _against(line: Line, index: int, point: Point) -> _Near:
     foot = along if last and along > length else held
     beside = math.dist(point, (ax + foot * ux, ay + foot * uy))
     left = line.length - line.marks[index] - held
-    return _Near(beside, left, max(along - length, 0.0) if last else 0.0, _course((ax, ay), (bx, by)))
+    return _Near(beside, left, max(along - length, 0.0) if last else 0.0, course((ax, ay), (bx, by)))
 
 
-def _course(a: Point, b: Point) -> float:
-    """Degrees clockwise from north."""
-    return math.degrees(math.atan2(b[0] - a[0], b[1] - a[1])) % 360.0
+def _error(fix: Fix) -> float:
+    """Standard deviation of a position against the map, m."""
+    return max(fix.accuracy_m or TYPICAL_M, LEAST_M)
 
 
 def _cell(point: Point) -> tuple[int, int]:

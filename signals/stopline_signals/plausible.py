@@ -41,15 +41,19 @@ def told(report: VehicleReport, now: float) -> Told:
     return Told(now, report.kind, distances, report.position)
 
 
-def unreadable(report: VehicleReport) -> str:
-    """Why nothing can be made of a report's position, route or incident; empty when they are well formed."""
+def too_long(report: VehicleReport) -> str:
+    """Why a report is not even looked through; empty when it is not too long for that."""
     if len(report.incident) > LONGEST_INCIDENT:
         return f"an incident's name has at most {LONGEST_INCIDENT} characters"
     if len(report.route) > MOST_AHEAD:
         return f"{len(report.route)} junctions on the route; at most {MOST_AHEAD} are taken"
-    fix = report.position
-    if fix is None:
-        return ""
+    if len(report.ahead) > MOST_AHEAD:
+        return f"{len(report.ahead)} junctions ahead; at most {MOST_AHEAD} are taken"
+    return ""
+
+
+def no_place(fix: Fix) -> str:
+    """Why a position is none; empty when it is one."""
     # Written so that a number that is none fails as well.
     if not (abs(fix.latitude) <= 90 and abs(fix.longitude) <= 180):
         return "its position is no latitude and longitude"
@@ -62,7 +66,7 @@ def unreadable(report: VehicleReport) -> str:
 
 def implausible(report: VehicleReport, last: Told | None, now: float) -> str:
     """Why the report cannot be true, given the last one of the same vehicle; empty when it can."""
-    if problem := unreadable(report):
+    if problem := too_long(report) or (no_place(report.position) if report.position else ""):
         return problem
     numbers = [report.speed_mps, report.desired_mps]
     numbers += [value for ahead in report.ahead for value in (ahead.distance_m, ahead.eta_s)]
@@ -72,8 +76,6 @@ def implausible(report: VehicleReport, last: Told | None, now: float) -> str:
         return f"nobody drives over {FASTEST_MPS:g} m/s"
     if not abs(report.late_s) <= LATEST_S:
         return f"nobody is over {LATEST_S:g} s late"
-    if len(report.ahead) > MOST_AHEAD:
-        return f"{len(report.ahead)} junctions ahead; at most {MOST_AHEAD} are taken"
     if len({ahead.junction for ahead in report.ahead}) < len(report.ahead):
         return "a junction is named twice"
     for ahead in report.ahead:
@@ -89,7 +91,8 @@ def _sequel(report: VehicleReport, last: Told, now: float) -> str:
     if report.kind is not last.kind:
         return f"was {last.kind} a moment ago"
     reach = FASTEST_MPS * (now - last.at) + SLACK_M
-    for ahead in report.ahead:
+    # Where a map told the metres they may shrink by any turn; the position itself is held to it below.
+    for ahead in () if report.matched else report.ahead:
         before = last.distances.get(ahead.junction)
         if before is not None and before - ahead.distance_m > reach:
             return (

@@ -90,6 +90,9 @@ class PriorityRequests:
         self._speeds: dict[str, tuple[float, float]] = {}
         self._silent: dict[str, set[str]] = {}
         """Junctions at which a vehicle's request ended because it fell silent."""
+        self._held: dict[tuple[str, str], tuple[float, float]] = {}
+        """Per junction and vehicle the seconds its ended requests held it, and when the last one ended."""
+        self._forget_at = KEPT_VEHICLES
         self._debts = Debts()
         self._transit = {
             junction: TransitRule(self._settings.transit, self._settings.margin) for junction in plans
@@ -101,15 +104,14 @@ class PriorityRequests:
         # After a silence that ended all its requests a vehicle may count from the start again.
         if report.sequence <= last and now - at <= self._settings.report_timeout:
             return self._standing(report.vehicle, now)
-        known = self._told.get(report.vehicle) if now - at <= self._settings.report_timeout else None
-        if lie := implausible(report, known, now):
+        if lie := self.lie(report, now):
             # Nothing of it counts: what stands falls silent unless a report that can be true follows.
             ours = sorted({ahead.junction for ahead in report.ahead if ahead.junction in self._plans})
             return [Progress(junction, State.REJECTED, reason=lie) for junction in ours]
-        stale = self._ended_by_silence(report.vehicle, now - at)
+        stale = self._ended_by_silence(report.vehicle, now - at, now)
         self._told[report.vehicle] = told(report, now)
         self._heard[report.vehicle] = (report.sequence, now)
-        if len(self._heard) > KEPT_VEHICLES:
+        if len(self._heard) > self._forget_at:
             self._forget_silent(now)
         named = {} if report.cancel else {ahead.junction: ahead for ahead in report.ahead}
         gone = [
@@ -118,7 +120,7 @@ class PriorityRequests:
             if junction not in named and report.vehicle in requests
         ]
         for progress in gone:
-            self._end(progress.junction, report.vehicle)
+            self._end(progress.junction, report.vehicle, now)
         speed = self._expected_speed(report, now)
         refused = [
             Progress(ahead.junction, State.REJECTED, reason=problem)
@@ -135,7 +137,13 @@ class PriorityRequests:
         gone += [Progress(junction, State.STALE, reason=reason) for junction in sorted(stale - named.keys())]
         return [*standing, *gone, *refused]
 
-    def _ended_by_silence(self, vehicle: str, silence: float) -> set[str]:
+    def lie(self, report: VehicleReport, now: float) -> str:
+        """Why the report cannot be true, alone or after the last one; empty when it can."""
+        _, at = self._heard.get(report.vehicle, (-1, 0.0))
+        known = self._told.get(report.vehicle) if now - at <= self._settings.report_timeout else None
+        return implausible(report, known, now)
+
+    def _ended_by_silence(self, vehicle: str, silence: float, now: float) -> set[str]:
         """Junctions at which the vehicle had asked for something before it fell silent."""
         if silence <= self._settings.report_timeout:
             return set()
@@ -143,15 +151,27 @@ class PriorityRequests:
         for junction, requests in self._requests.items():
             if vehicle in requests:
                 # Nobody has looked at the junction since: it ends now.
-                self._end(junction, vehicle)
+                self._end(junction, vehicle, now)
                 ended.add(junction)
         return ended
 
-    def _end(self, junction: str, vehicle: str) -> None:
+    def _end(self, junction: str, vehicle: str, now: float) -> None:
         """A request is over; what an emergency has made others wait is made up for."""
         request = self._requests[junction].pop(vehicle)
+        self._note_held(junction, request, now)
         if request.alive and request.activated is not None:
             self._owe(junction, vehicle)
+
+    def _note_held(self, junction: str, request: Request, now: float) -> None:
+        """A request that is made anew goes on counting: nobody holds a junction longer by dropping out."""
+        held = request.held_s + (0.0 if request.activated is None else now - request.activated)
+        if held:
+            self._held[junction, request.vehicle] = (held, now)
+
+    def _held_before(self, junction: str, vehicle: str, now: float) -> float:
+        """Seconds for which the vehicle has held the junction by requests that ended a short time ago."""
+        held, ended = self._held.pop((junction, vehicle), (0.0, now))
+        return held if now - ended <= self._settings.max_presence else 0.0
 
     def _owe(self, junction: str, vehicle: str) -> None:
         if self._settings.recovery:
@@ -168,6 +188,10 @@ class PriorityRequests:
         self._told = {vehicle: known for vehicle, known in self._told.items() if vehicle in self._heard}
         self._speeds = {vehicle: known for vehicle, known in self._speeds.items() if vehicle in self._heard}
         self._silent = {vehicle: known for vehicle, known in self._silent.items() if vehicle in self._heard}
+        lasting = self._settings.max_presence
+        self._held = {key: held for key, held in self._held.items() if now - held[1] <= lasting}
+        # Not again at every report while all of them are fresh.
+        self._forget_at = max(KEPT_VEHICLES, 2 * len(self._heard))
 
     def waiting(self, junction: str) -> bool:
         """Whether any vehicle has a request at the junction, or one that had is still to be dealt with."""
@@ -183,7 +207,7 @@ class PriorityRequests:
         requests = self._requests[junction]
         for vehicle in [v for v in requests if now - self._heard[v][1] > self._settings.report_timeout]:
             self._silent.setdefault(vehicle, set()).add(junction)
-            self._end(junction, vehicle)
+            self._end(junction, vehicle, now)
         if not self.waiting(junction):
             return []
         emergencies = [r for r in requests.values() if r.kind is not VehicleClass.TRANSIT]
@@ -279,7 +303,10 @@ class PriorityRequests:
         arrives = now + (ahead.eta_s or ahead.distance_m / speed)
         request = self._requests[ahead.junction].get(report.vehicle)
         if request is None or request.group != group:
-            request = Request(report.vehicle, report.kind, group, arrives)
+            if request is not None:
+                self._note_held(ahead.junction, request, now)
+            held = self._held_before(ahead.junction, report.vehicle, now)
+            request = Request(report.vehicle, report.kind, group, arrives, held_s=held)
             self._requests[ahead.junction][report.vehicle] = request
         request.arrives, request.late = arrives, report.late_s
         request.standing = (
@@ -305,7 +332,7 @@ class PriorityRequests:
         if request.activated is None:
             request.activated = clock
         request.start_in = 0.0
-        if clock - request.activated > self._settings.max_presence:
+        if request.held_s + clock - request.activated > self._settings.max_presence:
             if request.alive:
                 self._owe(now.engine.plan.junction, request.vehicle)
             request.state, request.stage = State.REJECTED, KEEP
@@ -373,6 +400,9 @@ def _group_of(plan: SignalPlan, ahead: Ahead) -> int | None:
         if plan.stages_serving(index) and group.kind is not GroupKind.PEDESTRIAN
     ]
     if ahead.group:
-        return next((index for index in served if plan.groups[index].name == ahead.group), None)
+        named = (index for index in served if plan.groups[index].name == ahead.group)
+        # A group of another approach than the one it comes by does not serve it.
+        sides = ("", ahead.approach)
+        return next((i for i in named if not ahead.approach or plan.groups[i].approach in sides), None)
     beside = [i for i in served if ahead.approach and plan.groups[i].approach == ahead.approach]
     return max(beside, key=lambda index: plan.groups[index].lanes, default=None)

@@ -86,6 +86,8 @@ class VehicleReport:
     late_s: float = 0.0
     """Behind the timetable; negative: ahead of it."""
     position: Fix | None = None
+    matched: bool = False
+    """Whether what is ahead was found by its position and a map, and not stated."""
     route: tuple[RouteStop, ...] = ()
     """Junctions it will pass, in order, those behind it included; empty: predicted."""
     incident: str = ""
@@ -124,6 +126,8 @@ class Request:
     """Whether it stands, short of the stop line of its next junction."""
     stuck_since: float | None = None
     """Since when it stands although it has its green; then, since when those beside it have theirs."""
+    held_s: float = 0.0
+    """For how long it held the junction by earlier requests, a short time ago."""
     relief: int = KEEP
     """The stage of those beside it, while it is asked for instead."""
 

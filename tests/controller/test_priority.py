@@ -130,7 +130,11 @@ def test_no_vehicle_holds_a_junction_for_ever() -> None:
     assert progress.state is State.REJECTED
     street.report(ahead=())
     street.report(eta=3)
-    assert street.ask() == {Source.EMERGENCY: SIDE}, "a new approach is a new request"
+    assert street.ask() == {}, "dropping out for a report begins nothing new"
+    street.report(ahead=())
+    street.run(21.0)
+    street.report(eta=3)
+    assert street.ask() == {Source.EMERGENCY: SIDE}, "one that comes again later does"
 
 
 def test_of_two_conflicting_vehicles_the_first_is_finished_first() -> None:

@@ -35,7 +35,7 @@ def test_the_card_states_needs_training_figures_and_limits() -> None:
     assert "12345" in text and "43.2" in text and "10 min" in text
     assert "| cologne8 | 5 | 21.2 (21.0 to 21.4) | 18.2 (17.9 to 18.4) |" in text
     assert "| odd | 2 | 9.0 (8.0 to 10.0) |  |" in text
-    assert "decides together with: 2 more of the same, training seed 5, 6" in text
+    assert "decides together with: 2 further runs, training seed 5, 6" in text
     assert "0.3 to 0.9" in text and "Trained further on mine" in text
 
 

@@ -68,6 +68,7 @@ def test_a_path_that_is_joined_in_its_middle_counts_from_there() -> None:
         ('approach = "west"', "approach = 3", "approach must be a text"),
         ("[[52.266, 10.53], [52.27, 10.53]]", "[[52.266, 10.53]]", "two points or more"),
         ("[52.27, 10.53]]", "[95.0, 10.53]]", "no latitude and longitude"),
+        ('approach = "west"', "approach = [3]", "approach must be a text"),
         ("[52.27, 10.53]]", "[nan, 10.53]]", "no latitude and longitude"),
         ("[52.27, 10.53]]", "[10.53, 52.27]]", "m between two points"),
         ("[52.27, 10.53]]", "[52.266, 10.53]]", "no length"),
@@ -88,6 +89,8 @@ def test_all_mistakes_are_told_at_once_and_an_empty_map_is_one() -> None:
     with pytest.raises(MapError) as raised:
         read(wrong)
     assert "2 mistakes" in str(raised.value)
+    with pytest.raises(MapError, match="approach 1: must be a table"):
+        map_from_table({"format": FORMAT, "approach": [3]}, "town.toml")
     empty: dict[str, Any] = {"format": FORMAT}
     with pytest.raises(MapError, match="has no"):
         map_from_table(empty, "town.toml")

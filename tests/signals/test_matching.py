@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import pytest
 
 from stopline_signals.approach_map import EARTH_M, ApproachMap, MappedApproach
-from stopline_signals.matching import KEPT_S, Placed, Tracker, turned
+from stopline_signals.matching import HORIZON_M, KEPT_S, MOST_PREDICTED, Placed, Tracker
+from stopline_signals.plausible import FARTHEST_M
 from stopline_signals.vehicles import Ahead, Fix, RouteStop, VehicleClass, VehicleReport
+from stopline_signals.ways import turned
 
 NORTH, EAST = 52.26, 10.52
 
@@ -96,7 +98,7 @@ def test_a_stated_route_decides_where_it_turns_and_which_group_serves_it() -> No
     placed = once(fix(-110, 0), *route)
     assert not placed.predicted and near(placed.ahead)[:2] == [("J1", 100), ("J2", 400)]
     assert [one.junction for one in placed.ahead] == ["J1", "J2", "J4"]
-    assert placed.ahead[1].group == "left" and not placed.ahead[1].approach
+    assert (placed.ahead[1].group, placed.ahead[1].approach) == ("left", "12")
     further = once(fix(200, 0), *route)
     assert [one.junction for one in further.ahead] == ["J2", "J4"], "what is behind it is left out"
 
@@ -104,6 +106,92 @@ def test_a_stated_route_decides_where_it_turns_and_which_group_serves_it() -> No
 def test_a_route_that_leaves_a_junction_out_goes_on_behind_it() -> None:
     placed = once(fix(-110, 0), RouteStop("J3", "main"))
     assert near(placed.ahead) == [("J3", 700)] and not placed.predicted
+
+
+BACK = ApproachMap(
+    {
+        row.name: row
+        for row in (
+            approach("W1", "J1", (-300, 0), (-10, 0), then=["12"]),
+            # The way back is the first the map names, and the only one to J1.
+            approach("12", "J2", (10, 0), (290, 0), then=["21", "23"]),
+            approach("21", "J1", (290, 6), (10, 6), then=["12"]),
+            approach("23", "J3", (310, 0), (590, 0), then=["32"]),
+            approach("32", "J2", (590, 6), (310, 6), then=["21"]),
+        )
+    }
+)
+
+
+def test_nobody_is_taken_to_turn_back() -> None:
+    tracker = Tracker(BACK)
+    assert [one.junction for one in tracker.place("amb", fix(100, 0), 14.0, (), 0.0).ahead] == ["J2", "J3"]
+    off = tracker.place("bus", fix(100, 0), 14.0, (RouteStop("J1"),), 0.0)
+    assert off.predicted and off.reason == "is off its route"
+
+
+def test_a_route_that_is_driven_is_over_and_one_seen_beyond_the_line_too_early_is_not() -> None:
+    tracker = Tracker(BACK)
+    route = (RouteStop("J1"), RouteStop("J2"))
+    assert [one.junction for one in tracker.place("amb", fix(-30, 0), 14.0, route, 0.0).ahead] == ["J1", "J2"]
+    assert [one.junction for one in tracker.place("amb", fix(20, 0), 14.0, route, 3.0).ahead] == ["J2"]
+    back = tracker.place("amb", fix(-25, 0), 2.0, route, 4.0)
+    assert [one.junction for one in back.ahead] == ["J1", "J2"], "a receiver's error"
+    tracker.place("amb", fix(280, 0), 14.0, route, 25.0)
+    over = tracker.place("amb", fix(330, 0), 14.0, route, 28.0)
+    assert over.approach == "23" and over.ahead == () and over.reason == "its route is driven"
+    assert tracker.place("amb", fix(330, 0), 14.0, (RouteStop("J3"),), 29.0).ahead, "a new route"
+
+
+def test_a_way_off_the_map_is_no_turn() -> None:
+    town = ApproachMap({row.name: row for row in (EASTWARD[0]._replace(then=("", "12")), *EASTWARD[1:])})
+    placed = Tracker(town).place("amb", fix(-110, 0), 14.0, (), 0.0)
+    assert [one.junction for one in placed.ahead] == ["J1"]
+    stated = Tracker(town).place("amb", fix(-110, 0), 14.0, (RouteStop("J2"),), 0.0)
+    assert [one.junction for one in stated.ahead] == ["J2"], "who says so goes that way"
+
+
+def road(count: int, apart: float) -> ApproachMap:
+    """A straight road over many junctions."""
+    rows = [
+        approach(
+            f"A{n}",
+            f"J{n}",
+            (n * apart + 5, 0),
+            ((n + 1) * apart - 5, 0),
+            then=[f"A{n + 1}"][: n < count - 1],
+        )
+        for n in range(count)
+    ]
+    return ApproachMap({row.name: row for row in rows})
+
+
+def test_a_guess_goes_no_further_than_it_may_and_a_long_route_is_cut_where_nobody_listens() -> None:
+    near_by = Tracker(road(40, 100)).place("amb", fix(10, 0), 14.0, (), 0.0)
+    assert len(near_by.ahead) == MOST_PREDICTED
+    apart = Tracker(road(40, 500)).place("amb", fix(10, 0), 14.0, (), 0.0)
+    assert [one.junction for one in apart.ahead] == ["J0", "J1"][: 1 + (HORIZON_M >= 985)]
+    route = [RouteStop(f"J{n}") for n in range(40)]
+    whole = Tracker(road(40, 500)).place("amb", fix(10, 0), 14.0, route, 0.0)
+    assert len(whole.ahead) == 20 and whole.ahead[-1].distance_m <= FARTHEST_M
+
+
+@pytest.mark.parametrize("accuracy", [1e-300, 1e-160, 0.02, 0.0])
+def test_a_position_that_claims_to_be_exact_is_still_against_a_map(accuracy: float) -> None:
+    tracker = Tracker(TOWN)
+    tracker.place("amb", fix(285, 0, 90.0, accuracy), 3.0, (), 0.0)
+    for second in range(1, 20):
+        placed = tracker.place("amb", fix(292, 2, None, accuracy), 0.0, (), second)
+        assert placed.approach == "12"
+
+
+def test_one_that_stands_through_a_gap_needs_no_course_anew() -> None:
+    tracker = Tracker(TOWN)
+    tracker.place("amb", fix(280, 0), 3.0, (), 0.0)
+    assert tracker.place("amb", fix(284, 1, None), 0.0, (), 40.0).approach == "12"
+    assert tracker.place("amb", fix(284, 1, None), 0.0, (), 110.0).approach == "", "forgotten after a minute"
+    tracker.place("bus", fix(100, 0), 14.0, (), 0.0)
+    assert tracker.place("bus", fix(200, 0, None), 0.0, (), 10.0).approach == "", "it has driven meanwhile"
 
 
 def test_off_its_route_the_way_is_predicted_again() -> None:
@@ -180,6 +268,12 @@ def test_metres_that_cannot_be_true_where_it_is_are_a_lie() -> None:
     assert said(400.0) == "" and said(310.0) == "", "as far as it is, or a receiver's error nearer"
     assert "says 40 m to J2" in said(40.0) and "which is 400 m from its position" in said(40.0)
     assert said(40.0, "elsewhere") == "", "not on the map"
+    for word in ("12", "32", "no such approach", ""):
+        ahead = (Ahead("J2", "main", word, 40.0, 20.0),)
+        report = VehicleReport(
+            vehicle="amb", kind=VehicleClass.AMBULANCE, sequence=1, ahead=ahead, position=fix(-110, 0)
+        )
+        assert "says 40 m" in tracker.lie(report), "neither a word nor an arrival hides it"
 
 
 def test_vehicles_are_told_apart_and_forgotten() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import grpc
 
@@ -32,12 +34,18 @@ class PriorityServicer(priority_pb2_grpc.PriorityServiceServicer):
 
         A stream that ends leaves its requests to the report timeout.
         """
-        who = caller(context)
-        async for request in _with_pauses(request_iterator):
-            if request is not None:
-                yield await self._answer(request, who, context)
-            for silent in self._desk.fallen_silent(who):
-                yield _response(silent.vehicle, silent.sequence, silent.progress)
+        who, mine = caller(context), set[str]()
+        looked = time.monotonic()
+        async with contextlib.aclosing(_with_pauses(request_iterator)) as requests:
+            async for request in requests:
+                if request is not None:
+                    mine.add(request.vehicle_id)
+                    yield await self._answer(request, who, context)
+                if request is None or time.monotonic() - looked > PAUSE_S:
+                    looked = time.monotonic()
+                    for silent in self._desk.fallen_silent(who, mine):
+                        mine.discard(silent.vehicle)
+                        yield _response(silent.vehicle, silent.sequence, silent.progress)
 
     async def _answer(
         self, request: priority_pb2.ReportRequest, who: Identity, context: Context
@@ -67,7 +75,7 @@ def _response(vehicle: str, sequence: int, progress: Sequence[Progress]) -> prio
 
 async def _with_pauses(
     requests: AsyncIterator[priority_pb2.ReportRequest],
-) -> AsyncIterator[priority_pb2.ReportRequest | None]:
+) -> AsyncGenerator[priority_pb2.ReportRequest | None]:
     """The requests of a stream as they come, and None each time that none has come for a while."""
     following: asyncio.Task[priority_pb2.ReportRequest | None] = asyncio.ensure_future(_next(requests))
     try:

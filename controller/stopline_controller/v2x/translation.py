@@ -13,7 +13,6 @@ from stopline_controller.v2x.frames import Asked, Srm, Told
 from stopline_signals.approach_map import apart_m
 from stopline_signals.errors import StoplineError
 from stopline_signals.priority import Ahead, Progress, State, VehicleClass, VehicleReport
-from stopline_signals.vehicles import Fix
 
 ROLES = {
     "emergency": VehicleClass.AMBULANCE,
@@ -111,7 +110,6 @@ class Translator:
             speed_mps=srm.speed_mps or 0.0,
             late_s=srm.late_s or 0.0,
             ahead=tuple(ahead),
-            position=_position(srm),
             cancel=not ahead,
         )
         return Translated(report, measured, standing)
@@ -193,9 +191,3 @@ def _metres(row: V2xInboundTable, srm: Srm) -> float | None:
     if row.latitude is None or row.longitude is None or srm.latitude is None or srm.longitude is None:
         return None
     return apart_m((row.latitude, row.longitude), (srm.latitude, srm.longitude))
-
-
-def _position(srm: Srm) -> Fix | None:
-    if srm.latitude is None or srm.longitude is None:
-        return None
-    return Fix(srm.latitude, srm.longitude)

@@ -120,7 +120,7 @@ class UpcomingJunction(_message.Message):
     group: _builtins.str
     """Signal group the vehicle will pass, by name. Empty when approach is given."""
     approach: _builtins.str
-    """Approach the vehicle arrives on, when the group is not known; any vehicle group of it serves."""
+    """Approach the vehicle arrives on, when the group is not known; the widest group of it is served."""
     distance_m: _builtins.float
     """Metres to the stop line along the route."""
     eta_s: _builtins.float
