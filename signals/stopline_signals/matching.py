@@ -122,7 +122,7 @@ class Tracker:
             turn = 0.0 if track.course is None else abs(turned(track.course, near.course))
             if turn > WIDEST_TURN or near.beyond_m > furthest:
                 continue
-            cost = (near.off_m / error) ** 2 + (turn / TYPICAL_TURN) ** 2 + UNRELATED
+            cost = (near.beside_m / error) ** 2 + (turn / TYPICAL_TURN) ** 2 + UNRELATED
             if name == before:
                 cost -= UNRELATED
             elif name in then:
