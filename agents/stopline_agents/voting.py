@@ -1,7 +1,7 @@
-"""Several trained networks as one: their scores added, so that they decide by the product of their odds.
+"""Several trained networks as one: it scores a stage by the mean of their scores.
 
 Training runs of one configuration differ by more than settings do, and where they disagree each has its own
-mistakes. The sum of their scores is again one network of the same kind, only wider, its layers side by side:
+mistakes. The mean of their scores is again one network of the same kind, only wider, its layers side by side:
 it is exported, served and trained further like any other.
 """
 
@@ -17,7 +17,7 @@ from stopline_agents.network import NetworkShape, StageScorer
 
 
 def voting(members: Sequence[StageScorer]) -> StageScorer:
-    """One network whose score of each stage is the sum of the members'; they share one layout.
+    """One network whose score of each stage is the mean of the members'; they share one layout.
 
     Raises:
         ValueError: There are no members, or they have different layouts.
@@ -36,8 +36,8 @@ def voting(members: Sequence[StageScorer]) -> StageScorer:
         _side_by_side(_linear(joint.encoder.stages, 2), [_linear(m.encoder.stages, 2) for m in members], 1)
         _side_by_side(joint.own, [m.own for m in members], 1)
         _side_by_side(joint.around, [m.around for m in members], 2)
-        joint.score.weight.copy_(torch.cat([m.score.weight for m in members], 1))
-        joint.score.bias.copy_(torch.stack([m.score.bias for m in members]).sum(0))
+        joint.score.weight.copy_(torch.cat([m.score.weight for m in members], 1) / len(members))
+        joint.score.bias.copy_(torch.stack([m.score.bias for m in members]).mean(0))
     return joint
 
 

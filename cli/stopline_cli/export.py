@@ -22,7 +22,7 @@ def command(
     vote: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Another run whose network decides with it, their scores added; may be repeated.",
+            help="Another run whose network decides with it by the mean of their scores; may be repeated.",
             show_default=False,
         ),
     ] = None,

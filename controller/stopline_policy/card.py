@@ -60,7 +60,7 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _votes(others: Sequence[Mapping[str, Any]]) -> str | None:
-    """The further runs whose scores are added."""
+    """The further runs whose networks vote."""
     seeds = [str(other.get("config", {}).get("seed")) for other in others]
     return f"{len(seeds)} further runs, training seed {', '.join(seeds)}" if seeds else None
 

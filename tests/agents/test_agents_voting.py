@@ -1,4 +1,4 @@
-"""A vote of networks is one network: the sum of their scores, exported and served like any other."""
+"""A vote of networks is one network: the mean of their scores, exported and served like any other."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def some(layout: ObservationLayout) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_vote_scores_the_sum_of_its_members(count: int) -> None:
+def test_a_vote_scores_the_mean_of_its_members(count: int) -> None:
     voters, rows = members(count), some(SMALL)
     with torch.inference_mode():
         joint = voting(voters)(rows)
-        apart = torch.stack([voter(rows) for voter in voters]).sum(0)
+        apart = torch.stack([voter(rows) for voter in voters]).mean(0)
     open_ = rows[:, SMALL.mask] > 0.5
     torch.testing.assert_close(joint[open_], apart[open_], rtol=1e-5, atol=1e-5)
     assert (joint[~open_] < -1e8).all()
