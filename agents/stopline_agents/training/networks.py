@@ -98,6 +98,8 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
         crossings=chance.random() < config.crossings,
         all_stages=chance.random() < config.all_stages,
         shared_lefts=chance.random() < config.shared_lefts,
+        # Drawn last: the networks of earlier configurations stay what they were.
+        fans=chance.random() < config.fans,
     )
 
 

@@ -11,7 +11,7 @@ from stopline_envs.generate.demand import make_demand, write_demand
 from stopline_envs.generate.layout import Kind, make_layout
 from stopline_envs.generate.lefts import add_left_greens
 from stopline_envs.generate.pairs import offer_pairs
-from stopline_envs.generate.roads import build_network, lay_roads
+from stopline_envs.generate.roads import build_network, fanned, lay_roads
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import ScenarioError
 
@@ -39,6 +39,7 @@ def generate_network(
     crossings: bool = False,
     all_stages: bool = False,
     shared_lefts: bool = False,
+    fans: bool = False,
     plans: str = "stages",
 ) -> Scenario:
     """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
@@ -55,6 +56,7 @@ def generate_network(
         plans: "stages", or "nema": dual rings where netconvert builds them (four arms), else actuated stages.
         all_stages: signals nobody walks at offer every stage that may be formed, see `offer_pairs`.
         shared_lefts: lefts without a lane of their own get a green of their own, see `add_left_greens`.
+        fans: some streets fan out into more lanes shortly before the stop line, see `fanned`.
 
     Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
     """
@@ -71,6 +73,8 @@ def generate_network(
         work = Path(folder)
         layout = make_layout(shape, count, rng, work)
         roads = lay_roads(layout, rng)
+        if fans:
+            roads = fanned(roads, layout, random.Random(f"fans {seed}"))
         build_network(layout, roads, net, rng, work, crossings=crossings, nema=nema)
         demand = make_demand(layout, roads, net, full, duration, rng, work)
     # After the demand: its size is judged by the stages of one cycle.

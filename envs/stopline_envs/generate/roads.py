@@ -6,7 +6,7 @@ import math
 import random
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopline_envs.generate.layout import Layout
@@ -17,11 +17,17 @@ _MAIN_SPEEDS = (50, 50, 60, 70)
 _SIDE_SPEEDS = (30, 40, 50)
 _WALK, _CLEARANCE = 7, 10  # s
 _STRAIGHT = math.radians(40)
+_FANNED = 0.4
+"""Share of the streets that fan out, where any do."""
+_FAN_M = (20.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """One direction of a street: through lanes, left-turn bay (m, 0: none), speed (m/s), rank."""
+    """One direction of a street: through lanes, left-turn bay (m, 0: none), speed (m/s), rank.
+
+    `fan` more lanes begin on its right `fan_m` before the stop line.
+    """
 
     start: str
     end: str
@@ -29,6 +35,8 @@ class Road:
     bay: float
     speed: float
     priority: int
+    fan: int = 0
+    fan_m: float = 0.0
 
     @property
     def name(self) -> str:
@@ -56,6 +64,24 @@ def lay_roads(layout: Layout, rng: random.Random) -> tuple[Road, ...]:
                     Road(start, end, lanes, bay, main_speed if big else side_speed, 10 if big else 5)
                 )
     return tuple(roads)
+
+
+def fanned(roads: tuple[Road, ...], layout: Layout, rng: random.Random) -> tuple[Road, ...]:
+    """The same roads, some of which fan out into more lanes shortly before the stop line.
+
+    So few lanes feed so many there that a queue's end stands out of sight while the detectors of the whole
+    approach count little: as common on real streets as a bay for lefts.
+    """
+    return tuple(_fanned(road, layout, rng) for road in roads)
+
+
+def _fanned(road: Road, layout: Layout, rng: random.Random) -> Road:
+    length, lanes, chance = rng.uniform(*_FAN_M), rng.choice((1, 2)), rng.random()
+    begins = max(length, road.bay)
+    if chance > _FANNED or road.end.startswith("E") or layout.length(road.start, road.end) < begins + 50:
+        return road
+    # Both kinds of lane begin at one place: netconvert changes the street there once.
+    return replace(road, fan=lanes, fan_m=round(begins, 1), bay=round(begins, 1) if road.bay else 0.0)
 
 
 def build_network(
@@ -186,18 +212,19 @@ def _node(layout: Layout, name: str, tls_layout: str) -> str:
 
 
 def _edge(road: Road) -> str:
-    lanes = road.lanes + (1 if road.bay else 0)
+    lanes = road.fan + road.lanes + (1 if road.bay else 0)
     head = (
         f'    <edge id="{road.name}" from="{road.start}" to="{road.end}" numLanes="{lanes}"'
         f' speed="{road.speed:.2f}" priority="{road.priority}"'
     )
-    if not road.bay:
+    if not road.bay and not road.fan:
         return head + "/>"
-    # netconvert takes the bay's lane away where the street begins and gives it back near the stop line.
-    few, all_lanes = (" ".join(str(lane) for lane in range(count)) for count in (road.lanes, lanes))
+    # netconvert takes such lanes away where the street begins and gives them back near the stop line.
+    few = " ".join(str(lane) for lane in range(road.fan, road.fan + road.lanes))
+    all_lanes = " ".join(str(lane) for lane in range(lanes))
     return (
         f'{head}>\n        <split pos="0" lanes="{few}"/>\n'
-        f'        <split pos="-{road.bay}" lanes="{all_lanes}"/>\n    </edge>'
+        f'        <split pos="-{road.bay or road.fan_m}" lanes="{all_lanes}"/>\n    </edge>'
     )
 
 
