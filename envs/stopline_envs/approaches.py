@@ -228,7 +228,7 @@ def _then(
 ) -> tuple[str, ...]:
     """Names of the approaches whose paths the ways out of an arm's edge lead to, straightest first.
 
-    A way that leads to none has an empty name, so that nobody is taken to turn where he would leave the map.
+    Where the straightest leads to none an empty name is first: who leaves the map is not taken to turn.
     """
     found: dict[str, None] = {}
     for way in streets.out(arm.edge):
@@ -244,8 +244,9 @@ def _then(
             passed.add(edge)
             edge = streets.onward(edge)
         else:
-            found[""] = None
-    return tuple(found) if any(found) else ()
+            found.setdefault("", None)
+    names_found = tuple(name for name in found if name)
+    return ("", *names_found) if names_found and next(iter(found)) == "" else names_found
 
 
 def _on(edge: str, upstream: Mapping[str, _Upstream]) -> list[str]:

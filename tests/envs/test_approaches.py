@@ -125,15 +125,15 @@ def test_a_path_is_cut_at_the_reach(toy: PlanSet) -> None:
 def test_what_follows_is_told_straightest_first(toy: PlanSet) -> None:
     approaches = mapped(toy).approaches
     assert approaches["UA"].then == ("VB", "V1", "AN")  # V1 bends off the way to VB
-    assert approaches["NA"].then == ("VB", "V1", "AN")  # the last by a U turn
-    assert approaches["VA"].then == ("AN", "VB", "V1")
+    assert approaches["NA"].then == ("", "VB", "V1")  # straight on leads off the map; nobody turns back
+    assert approaches["VA"].then == ("", "AN")
     assert approaches["NEN"].then == ("NA",)
 
 
 def test_what_follows_beyond_the_reach_is_what_lies_straight_on(toy: PlanSet) -> None:
     approaches = mapped(toy, 150.0).approaches
     assert approaches["UA"].then == ("VB", "AN")
-    assert approaches["NA"].then == ("VB", "AN")
+    assert approaches["NA"].then == ("", "VB")
 
 
 def test_approaches_are_called_as_the_plan_calls_them(toy: PlanSet) -> None:
