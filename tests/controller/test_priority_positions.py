@@ -282,6 +282,15 @@ def test_a_bad_position_beside_good_metres_is_left_out(audit: AuditLog) -> None:
     assert answer.state is not State.REJECTED and room.asked() == [SIDE_STAGE]
 
 
+def test_a_trip_that_was_cancelled_leaves_nothing_to_the_next(audit: AuditLog) -> None:
+    room = Room(audit)
+    room.desk.report(REPORT, OWN)
+    room.desk.report(replace(REPORT, sequence=11, cancel=True), OWN)
+    room.clock.at += 1.0
+    anew = room.desk.answer(replace(REPORT, sequence=12, position=fix(0, -100, None)), OWN)
+    assert anew.placed is not None and anew.placed.reason == "its course is not known yet"
+
+
 def test_a_vehicle_stays_its_speakers_while_it_is_off_the_map(audit: AuditLog) -> None:
     room = Room(audit)
     for second in range(12):

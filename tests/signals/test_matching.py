@@ -194,6 +194,50 @@ def test_one_that_stands_through_a_gap_needs_no_course_anew() -> None:
     assert tracker.place("bus", fix(200, 0, None), 0.0, (), 10.0).approach == "", "it has driven meanwhile"
 
 
+FORK = ApproachMap(
+    {
+        row.name: row
+        for row in (
+            approach("W1", "J1", (-300, 0), (-10, 0), then=["to J2", "to J3"]),
+            # Both begin on the same street; the second leaves it after 100 m.
+            approach("to J2", "J2", (10, 0), (290, 0)),
+            approach("to J3", "J3", (10, 0), (110, 0), (190, -80)),
+        )
+    }
+)
+
+
+def test_on_a_street_that_leads_to_two_signals_the_route_decides_or_the_likelier_comes_first() -> None:
+    assert Tracker(FORK).place("amb", fix(50, 0), 14.0, (RouteStop("J3"),), 0.0).approach == "to J3"
+    tracker = Tracker(FORK)
+    tracker.place("amb", fix(-20, 0), 14.0, (), 0.0)
+    assert tracker.place("amb", fix(50, -0.3), 14.0, (), 5.0).approach == "to J2"
+    rows = dict(FORK.approaches)
+    rows["W1"] = rows["W1"]._replace(then=("to J3", "to J2"))
+    turned_round = Tracker(ApproachMap(rows))
+    turned_round.place("amb", fix(-20, 0), 14.0, (), 0.0)
+    assert turned_round.place("amb", fix(50, 0.3), 14.0, (), 5.0).approach == "to J3"
+
+
+def test_without_headings_a_course_follows_the_turns_that_are_driven() -> None:
+    tracker = Tracker(TOWN)
+    for second in range(8):
+        tracker.place("amb", fix(200 + 14 * second, 0, None), 14.0, (), second)
+    for second in range(8, 12):
+        turning = tracker.place("amb", fix(300, 20 + 14 * (second - 8), None), 14.0, (), second)
+    assert turning.approach == "24"
+
+
+def test_one_that_crawls_is_past_the_line_before_it_is_across_the_junction() -> None:
+    tracker = Tracker(TOWN)
+    tracker.place("amb", fix(285, 0, 90.0, 20.0), 3.0, (), 0.0)
+    assert tracker.place("amb", fix(305, 0, None, 20.0), 1.0, (), 2.0).ahead[0].junction == "J2"
+    tracker.place("amb", fix(285, 0, 90.0, 20.0), 3.0, (), 4.0)
+    town = Tracker(ApproachMap({"12": EASTWARD[1]._replace(then=())}))
+    town.place("amb", fix(285, 0, 90.0, 20.0), 3.0, (), 0.0)
+    assert town.place("amb", fix(312, 0, None, 20.0), 1.0, (), 2.0).approach == ""
+
+
 def test_off_its_route_the_way_is_predicted_again() -> None:
     placed = once(fix(500, 0), RouteStop("J2"), RouteStop("J4"))
     assert placed.approach == "23" and placed.predicted and placed.reason == "is off its route"
