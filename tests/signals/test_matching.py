@@ -208,7 +208,10 @@ FORK = ApproachMap(
 
 
 def test_on_a_street_that_leads_to_two_signals_the_route_decides_or_the_likelier_comes_first() -> None:
-    assert Tracker(FORK).place("amb", fix(50, 0), 14.0, (RouteStop("J3"),), 0.0).approach == "to J3"
+    for junction in ("J2", "J3"):
+        for aside in (-0.5, 0.5):
+            placed = Tracker(FORK).place("amb", fix(95, aside), 14.0, (RouteStop(junction),), 0.0)
+            assert placed.approach == f"to {junction}"
     tracker = Tracker(FORK)
     tracker.place("amb", fix(-20, 0), 14.0, (), 0.0)
     assert tracker.place("amb", fix(50, -0.3), 14.0, (), 5.0).approach == "to J2"
@@ -223,9 +226,10 @@ def test_without_headings_a_course_follows_the_turns_that_are_driven() -> None:
     tracker = Tracker(TOWN)
     for second in range(8):
         tracker.place("amb", fix(200 + 14 * second, 0, None), 14.0, (), second)
-    for second in range(8, 12):
-        turning = tracker.place("amb", fix(300, 20 + 14 * (second - 8), None), 14.0, (), second)
-    assert turning.approach == "24"
+    tracker.place("amb", fix(300, 20, None), 14.0, (), 8.0)
+    # From where the street was entered it still lies to the east: only the last metres tell the turn.
+    turned_off = tracker.place("amb", fix(300, 34, None), 14.0, (), 9.0)
+    assert turned_off.approach == "24"
 
 
 def test_one_that_crawls_is_past_the_line_before_it_is_across_the_junction() -> None:
