@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from stopline_agents.network import NetworkShape, StageScorer
+from stopline_signals.observation import STAGE_FEATURES
 
 
 def voting(members: Sequence[StageScorer]) -> StageScorer:
@@ -29,10 +30,12 @@ def voting(members: Sequence[StageScorer]) -> StageScorer:
         row=sum(s.row for s in shapes), stage=sum(s.stage for s in shapes), score=sum(s.score for s in shapes)
     )
     joint = StageScorer(members[0].layout, shape).eval()
+    common = len(STAGE_FEATURES)
     with torch.no_grad():
         _side_by_side(_linear(joint.encoder.rows, 0), [_linear(m.encoder.rows, 0) for m in members], 0)
         _side_by_side(_linear(joint.encoder.rows, 2), [_linear(m.encoder.rows, 2) for m in members], 1)
-        _side_by_side(_linear(joint.encoder.stages, 0), [_linear(m.encoder.stages, 0) for m in members], 3)
+        stages = [_linear(m.encoder.stages, 0) for m in members]
+        _side_by_side(_linear(joint.encoder.stages, 0), stages, 3, common)
         _side_by_side(_linear(joint.encoder.stages, 2), [_linear(m.encoder.stages, 2) for m in members], 1)
         _side_by_side(joint.own, [m.own for m in members], 1)
         _side_by_side(joint.around, [m.around for m in members], 2)
@@ -47,15 +50,14 @@ def _linear(layers: nn.Sequential, index: int) -> nn.Linear:
     return found
 
 
-def _side_by_side(joint: nn.Linear, members: Sequence[nn.Linear], parts: int) -> None:
+def _side_by_side(joint: nn.Linear, members: Sequence[nn.Linear], parts: int, common: int = 0) -> None:
     """Lay the members' weights out as blocks.
 
     The input begins with `parts` stretches in which the members' values lie one after the other; what is left
-    of it is common to all.
+    of it, `common` long (without parts: all), is the same for all of them.
     """
     joint.weight.zero_()
     joint.bias.copy_(torch.cat([member.bias for member in members]))
-    common = _common(joint, members, parts)
     widths = [(member.in_features - common) // parts if parts else 0 for member in members]
     firsts = [0, *accumulate(widths)]
     down = 0
@@ -66,13 +68,3 @@ def _side_by_side(joint: nn.Linear, members: Sequence[nn.Linear], parts: int) ->
             rows[:, at : at + width] = member.weight[:, part * width : (part + 1) * width]
         rows[:, parts * firsts[-1] :] = member.weight[:, parts * width :]
         down += member.out_features
-
-
-def _common(joint: nn.Linear, members: Sequence[nn.Linear], parts: int) -> int:
-    """Inputs that all members share: the joint layer has them once, each member as well."""
-    if not parts:
-        return joint.in_features
-    if len(members) == 1:
-        return 0
-    apart = sum(member.in_features for member in members) - joint.in_features
-    return apart // (len(members) - 1)

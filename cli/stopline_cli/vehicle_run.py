@@ -42,18 +42,20 @@ class RunError(StoplineError):
 
 def parse_stop(text: str) -> Stop:
     """Read JUNCTION:GROUP:METRES, or JUNCTION:GROUP or JUNCTION alone; RunError says what is wrong."""
-    parts = text.split(":")
+    junction, named, rest = text.partition(":")
+    # A group's name may hold a colon itself.
+    group, measured, last = rest.rpartition(":") if ":" in rest else (rest, "", "")
     try:
-        metres = float(parts[2]) if len(parts) > 2 else None
+        metres = float(last) if measured else None
     except ValueError:
         metres = -1.0
-    whole = len(parts) <= 3 and all(parts)
+    whole = junction and (group or not named)
     if not whole or (metres is not None and not 0 <= metres < float("inf")):
         raise RunError(
             f"--stop {text!r}: write JUNCTION:GROUP:METRES, such as J1:side:250; where positions have "
             "latitude and longitude, JUNCTION:GROUP or JUNCTION"
         )
-    return Stop(parts[0], parts[1] if len(parts) > 1 else "", metres)
+    return Stop(junction, group, metres)
 
 
 def distances(route: Sequence[Stop]) -> list[float]:

@@ -65,12 +65,21 @@ class Line:
     def nearest(self, index: int, point: Point) -> tuple[float, float]:
         """Metres from a point to a piece of the path, and from there along it to the stop line."""
         (ax, ay), (bx, by) = self.points[index], self.points[index + 1]
-        whole = self.marks[index + 1] - self.marks[index]
-        along = ((point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)) / whole if whole else 0.0
-        along = min(max(along, 0.0), whole)
+        whole = self.piece(index)
+        along = min(max(self.along(index, point), 0.0), whole)
         share = along / whole if whole else 0.0
         foot = (ax + share * (bx - ax), ay + share * (by - ay))
         return math.dist(point, foot), self.length - self.marks[index] - along
+
+    def piece(self, index: int) -> float:
+        """Length of a piece, m."""
+        return self.marks[index + 1] - self.marks[index]
+
+    def along(self, index: int, point: Point) -> float:
+        """Metres from a piece's beginning to beside a point: under 0 before it, over its length beyond."""
+        (ax, ay), (bx, by) = self.points[index], self.points[index + 1]
+        whole = self.piece(index)
+        return ((point[0] - ax) * (bx - ax) + (point[1] - ay) * (by - ay)) / whole if whole else 0.0
 
 
 @dataclass(frozen=True)

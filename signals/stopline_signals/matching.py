@@ -233,10 +233,8 @@ class _Track:
     driven_m: float = 0.0
     """Since the last match."""
     placed: Placed = NOWHERE
+    """As it was matched last."""
     route: tuple[RouteStop, ...] = ()
-    last: str = ""
-    left_m: float = 0.0
-    """The approach it was on last, and what was left of it."""
     done: int = 0
     """How many of its junctions are behind it."""
 
@@ -256,8 +254,10 @@ class _Track:
         again = [i for i, stop in enumerate(self.route[: self.done]) if stop.junction == junction]
         if again:
             self.done = again[-1]  # it seemed to be beyond the line and was not
-        elif self.last and self.last != approach and self.left_m - self.driven_m <= AT_LINE_M:
-            left = approaches[self.last].junction
+        elif (
+            self.placed.approach not in ("", approach) and self.placed.distance_m - self.driven_m <= AT_LINE_M
+        ):
+            left = approaches[self.placed.approach].junction
             behind = [i for i, stop in enumerate(self.route) if i >= self.done and stop.junction == left]
             self.done = behind[0] + 1 if behind else self.done
 
@@ -278,14 +278,12 @@ class _Track:
 
     def keep(self, placed: Placed, now: float) -> None:
         self.placed, self.matched_at, self.driven_m = placed, now, 0.0
-        self.last, self.left_m = placed.approach, placed.distance_m
 
     def held(self, now: float) -> Placed:
         """What was known, driven on for a while."""
         if now - self.matched_at > KEPT_S:
             why = "on no approach of the map" if self.course is not None else "its course is not known yet"
-            self.placed = Placed(reason=why)
-            return self.placed
+            return Placed(reason=why)
         ahead = tuple(
             one._replace(distance_m=one.distance_m - self.driven_m)
             for one in self.placed.ahead
@@ -316,19 +314,12 @@ class _Pieces:
 
 
 def _against(line: Line, index: int, point: Point) -> _Near:
-    (ax, ay), (bx, by) = line.points[index], line.points[index + 1]
-    length = line.marks[index + 1] - line.marks[index]
-    if not length:
-        return _Near(math.dist(point, (ax, ay)), line.length - line.marks[index], 0.0, 0.0)
-    ux, uy = (bx - ax) / length, (by - ay) / length
-    along = (point[0] - ax) * ux + (point[1] - ay) * uy
+    beside, left = line.nearest(index, point)
     last = index == len(line.points) - 2
-    held = min(max(along, 0.0), length)
+    beyond = max(line.along(index, point) - line.piece(index), 0.0) if last else 0.0
     # Beyond the stop line counts as beyond, not as beside.
-    foot = along if last and along > length else held
-    beside = math.dist(point, (ax + foot * ux, ay + foot * uy))
-    left = line.length - line.marks[index] - held
-    return _Near(beside, left, max(along - length, 0.0) if last else 0.0, course((ax, ay), (bx, by)))
+    aside = math.sqrt(max(beside**2 - beyond**2, 0.0))
+    return _Near(aside, left, beyond, course(line.points[index], line.points[index + 1]))
 
 
 def _error(fix: Fix) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import pytest
 
 from stopline_envs.generate import generate_network
 from stopline_envs.generate.lefts import add_left_greens
-from stopline_envs.network import NetworkRun, plans_of
+from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario
 from stopline_signals import DetectorKind, SignalPlan
+from tests.networks.random_stages import violations
 
 
 def lanes_of(scenario: Scenario, plan: SignalPlan) -> dict[int, set[str]]:
@@ -60,17 +60,7 @@ def test_lefts_that_share_a_lane_get_a_green_of_their_own(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("crossings", [False, True])
 def test_such_signals_run_without_a_violation_whatever_is_asked(tmp_path: Path, crossings: bool) -> None:
-    run = NetworkRun(make(tmp_path, lefts=True, crossings=crossings))
-    rng = random.Random(1)
-    try:
-        run.reset(1)
-        while not run.done:
-            views = run.views()
-            allowed = [[s for s in range(len(v.plan.stages)) if v.allowed >> s & 1] for v in views]
-            run.advance([rng.choice(stages) for stages in allowed], 2)
-        assert run.violations == 0
-    finally:
-        run.close()
+    assert violations(make(tmp_path, lefts=True, crossings=crossings)) == 0
 
 
 def test_the_traffic_is_that_of_the_same_seed_without_them(tmp_path: Path) -> None:
