@@ -30,6 +30,14 @@ def command(
     workers: Annotated[
         int | None, typer.Option(help="SUMO processes; one less than your cores is good.", show_default=False)
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights to start from in place of imitation: a run's folder, a bundle, or `bundle` for the "
+            "shipped one.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's last checkpoint.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,7 +53,7 @@ def command(
     from stopline_agents.training.journal import Journal
     from stopline_agents.training.train import train
 
-    chosen = load_config(config, seed=seed, decisions=decisions, workers=workers)
+    chosen = load_config(config, seed=seed, decisions=decisions, workers=workers, start=start)
     began = time.monotonic()
     with display() as report:
         best = train(chosen, out, resume=resume, report=report)

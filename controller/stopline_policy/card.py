@@ -47,16 +47,29 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
         "networks": training.get("networks"),
         "training seed": config.get("seed"),
         "decisions learned from": training.get("best", {}).get("decisions"),
-        "wall time": f"{float(training['wall_s']) / 60:.0f} min" if "wall_s" in training else None,
+        "wall time": _wall_time(training),
         "reward": config.get("reward"),
         "validated on generated networks (geometric mean delay, s)": training.get("best", {}).get("score"),
-        "parts": f"{len(training['history'])}, see `bundle.json`" if "history" in training else None,
+        "goes on from": f"{len(training['history'])} earlier parts, see `bundle.json`"
+        if "history" in training
+        else None,
         "decides together with": _votes(training.get("votes", ())),
         "parity with the trained network": _parity(training.get("parity")),
     }
     for name, value in rows.items():
         if value is not None:
             yield f"- {name}: {value:.1f}" if isinstance(value, float) else f"- {name}: {value}"
+
+
+def _wall_time(training: Mapping[str, Any]) -> str | None:
+    """Minutes of this run, and of those it goes on from where they tell."""
+    parts = [*training.get("history", ()), training]
+    minutes = [float(part["wall_s"]) / 60 for part in parts if "wall_s" in part]
+    if not minutes:
+        return None
+    return f"{sum(minutes):.0f} min" + (
+        f", {minutes[-1]:.0f} of them in its last part" if minutes[1:] else ""
+    )
 
 
 def _votes(others: Sequence[Mapping[str, Any]]) -> str | None:

@@ -43,3 +43,11 @@ def test_a_bundle_without_figures_says_so() -> None:
     shipped = read_bundle(SHIPPED)
     bare = replace(shipped, manifest=replace(shipped.manifest, training={}, evaluation={}))
     assert "None stated" in card(bare)
+
+
+def test_the_time_of_training_counts_all_parts() -> None:
+    parts = {"history": [{"wall_s": 1800.0}, {"again": "no time told"}], "wall_s": 600.0}
+    shipped = read_bundle(SHIPPED)
+    text = card(replace(shipped, manifest=replace(shipped.manifest, training=parts)))
+    assert "wall time: 40 min, 10 of them in its last part" in text
+    assert "goes on from: 2 earlier parts" in text

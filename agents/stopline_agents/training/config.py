@@ -39,6 +39,8 @@ class TrainConfig:
     """Share of networks whose lefts have a green of their own even where they share a lane."""
     fans: float = 0.0
     """Share of networks some of whose streets fan out into more lanes shortly before the stop line."""
+    rights: float = 0.0
+    """Share of networks, of those where nobody walks, whose rights may go at any time, giving way."""
     kinds: tuple[str, ...] = ()
     """Kinds of networks to draw from, evenly; a kind named twice comes twice as often. Empty: all."""
     dead: tuple[float, float] = (0.0, 0.0)

@@ -100,6 +100,7 @@ def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
         shared_lefts=chance.random() < config.shared_lefts,
         # Drawn last: the networks of earlier configurations stay what they were.
         fans=chance.random() < config.fans,
+        rights=chance.random() < config.rights,
     )
 
 

@@ -69,18 +69,32 @@ def _voter(config: TrainConfig, run: Path) -> StageScorer:
 
 
 def provenance(journal: Journal, command: str) -> dict[str, Any]:
-    """Configuration, seeds, time, networks and versions of a run."""
+    """Configuration, seeds, time, networks and versions of a run, and of the runs it goes on from."""
+    earlier = [_part(run) for run in _earlier(journal)]
     return {
         "command": f"stopline train --config config.toml --out {journal.folder.name}",
         "export_command": command,
-        "config": journal.read("config.json"),
-        "imitation": journal.read("imitation.json"),
-        "best": journal.read("best.json"),
-        "wall_s": _wall_s(journal),
+        **_part(journal),
+        **({"history": earlier} if earlier else {}),
         "networks": _networks(journal.read("config.json")),
         "python": platform.python_version(),
         "packages": {package: _version(package) for package in PACKAGES},
     }
+
+
+def _part(journal: Journal) -> dict[str, Any]:
+    """What a run was told and what came of it."""
+    told = {name: journal.read(f"{name}.json") for name in ("config", "imitation", "best")}
+    return {**told, "wall_s": _wall_s(journal)}
+
+
+def _earlier(journal: Journal) -> list[Journal]:
+    """The runs that this one goes on from, the first one first."""
+    start = str(journal.read("config.json").get("start") or "")
+    if not start or not (Path(start) / "config.json").is_file():
+        return []  # from nothing, or from a bundle, which tells its own making
+    run = Journal(Path(start))
+    return [*_earlier(run), run]
 
 
 def _networks(config: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from stopline_envs.generate.demand import make_demand, write_demand
 from stopline_envs.generate.layout import Kind, make_layout
 from stopline_envs.generate.lefts import add_left_greens
 from stopline_envs.generate.pairs import offer_pairs
+from stopline_envs.generate.rights import free_rights
 from stopline_envs.generate.roads import build_network, fanned, lay_roads
 from stopline_envs.scenario import Scenario, load_scenario
 from stopline_signals.errors import ScenarioError
@@ -40,6 +41,7 @@ def generate_network(
     all_stages: bool = False,
     shared_lefts: bool = False,
     fans: bool = False,
+    rights: bool = False,
     plans: str = "stages",
 ) -> Scenario:
     """Write a random network with demand into `out_dir`, return its scenario; the same seed, the same bytes.
@@ -57,11 +59,14 @@ def generate_network(
         all_stages: signals nobody walks at offer every stage that may be formed, see `offer_pairs`.
         shared_lefts: lefts without a lane of their own get a green of their own, see `add_left_greens`.
         fans: some streets fan out into more lanes shortly before the stop line, see `fanned`.
+        rights: rights go at any time, giving way, at signals nobody walks at, see `free_rights`.
 
     Raises ScenarioError for arguments nothing can be made of, SimulationError if one of SUMO's tools fails.
     """
     _check(signals, fullness, duration)
     nema = plans_of_name(plans) is Plans.NEMA
+    # Nobody turns right over people who walk, and a ring has no place for it.
+    rights = rights and not crossings and not nema
     rng = random.Random(f"{seed}|{kind}|{signals}|{fullness}|{duration}|{crossings}")
     shape = Kind(kind) if kind in set(Kind) else _no_kind(kind, rng)
     count = signals if signals is not None else rng.randint(*SIGNALS)
@@ -75,13 +80,15 @@ def generate_network(
         roads = lay_roads(layout, rng)
         if fans:
             roads = fanned(roads, layout, random.Random(f"fans {seed}"))
-        build_network(layout, roads, net, rng, work, crossings=crossings, nema=nema)
+        build_network(layout, roads, net, rng, work, crossings=crossings, nema=nema, rights=rights)
         demand = make_demand(layout, roads, net, full, duration, rng, work)
     # After the demand: its size is judged by the stages of one cycle.
     if shared_lefts:
         add_left_greens(net)
     if all_stages:
         offer_pairs(net)
+    if rights:
+        free_rights(net)
     write_demand(target / "routes.rou.xml", demand, layout, duration, rng, walking=crossings)
     count = len(layout.junctions)
     write_scenario(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopline_envs.generate.layout import Layout
+from stopline_envs.generate.rights import RIGHT_ON_RED
 from stopline_envs.generate.sumo_tools import run_binary, strip_header
 
 _KMH = 1 / 3.6
@@ -93,17 +94,19 @@ def build_network(
     *,
     crossings: bool,
     nema: bool = False,
+    rights: bool = False,
 ) -> None:
     """Write the network file by netconvert, with a signal of its own layout at every junction.
 
-    With `nema` junctions of four arms get dual rings, and netconvert makes the others actuated stages.
+    With `nema` junctions of four arms get dual rings, and netconvert makes the others actuated stages; with
+    `rights` who turns right waits for all it crosses, so that it may be let go at any time.
     """
     nodes, edges = work / "plain.nod.xml", work / "plain.edg.xml"
     layouts = rng.choice((("opposites",), ("opposites", "incoming"), ("opposites", "opposites", "incoming")))
     chosen = {name: rng.choice(layouts) for name in layout.points}
     if nema:  # rings pair opposite approaches
         chosen = dict.fromkeys(chosen, "opposites")
-    _write(nodes, "nodes", [_node(layout, name, chosen[name]) for name in layout.points])
+    _write(nodes, "nodes", [_node(layout, name, chosen[name], rights=rights) for name in layout.points])
     _write(edges, "edges", [_edge(road) for road in roads])
     left_green = rng.choice((0, 6, 8))
     options: dict[str, object] = {
@@ -205,9 +208,10 @@ def _bay(layout: Layout, start: str, end: str, rng: random.Random) -> float:
     return bay if left and layout.length(start, end) > bay + 50 else 0.0
 
 
-def _node(layout: Layout, name: str, tls_layout: str) -> str:
+def _node(layout: Layout, name: str, tls_layout: str, *, rights: bool) -> str:
     x, y = layout.points[name]
-    signal = f'type="traffic_light" tlLayout="{tls_layout}"' if name.startswith("J") else 'type="priority"'
+    kind = RIGHT_ON_RED if rights else "traffic_light"
+    signal = f'type="{kind}" tlLayout="{tls_layout}"' if name.startswith("J") else 'type="priority"'
     return f'    <node id="{name}" x="{x:.1f}" y="{y:.1f}" {signal}/>'
 
 
