@@ -31,6 +31,7 @@ EXTRAS = (
     "finished",
     "longest_wait_s",
     "longest_stop_s",
+    "deadlocked",
     "worst_approach_s",
     "walkers",
     "walk_wait_s",

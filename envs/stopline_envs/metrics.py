@@ -19,7 +19,8 @@ class TripMetrics:
 
     `delay_s` is over all scheduled vehicles; wait, travel time, speed and stops over those that departed.
     `unserved` counts vehicles never inserted. `longest_wait_s` is the most that one vehicle waited in all,
-    `longest_stop_s` the longest unbroken standstill (gridlock when over 600 s), to 10 s. Pedestrians are
+    `longest_stop_s` the longest unbroken standstill (gridlock when over 600 s), to 10 s. `deadlocked` counts
+    vehicles that stand at the end in a ring no signal is part of (`stopline_envs.deadlock`). Pedestrians are
     apart: `walkers`, `walk_wait_s` (time lost).
     """
 
@@ -33,6 +34,7 @@ class TripMetrics:
     finished: int
     longest_wait_s: float
     longest_stop_s: float = 0.0
+    deadlocked: int = 0
     walkers: int = 0
     walk_wait_s: float = 0.0
     buses: int = 0

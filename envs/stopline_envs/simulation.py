@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stopline_envs.deadlock import deadlocked
 from stopline_envs.metrics import TripMetrics, read_trips, worst_approach
 from stopline_envs.scenario import Scenario
 from stopline_signals.errors import SimulationError
@@ -70,6 +71,7 @@ class SumoSimulation:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._metrics: TripMetrics | None = None
         self._longest_stop = 0.0
+        self._deadlocked = 0
         self._approaches: frozenset[str] = frozenset()
         self._classes: dict[str, str] = {}
         self._step: Call = _nothing_runs
@@ -104,6 +106,7 @@ class SumoSimulation:
         self.now = self.scenario.begin
         self._metrics = None
         self._longest_stop = 0.0
+        self._deadlocked = 0
         if self._trips:
             self._approaches = _edges_before_signals()
 
@@ -149,6 +152,7 @@ class SumoSimulation:
         global _owner, _window  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is self and self._trips:
             with contextlib.suppress(Exception):
+                self._deadlocked = len(deadlocked(libsumo_module().vehicle))
                 types: Any = libsumo_module().vehicletype
                 self._classes = {name: str(types.getVehicleClass(name)) for name in types.getIDList()}
         if _owner is self:
@@ -161,6 +165,7 @@ class SumoSimulation:
                 self._metrics = replace(
                     read_trips(path, self._classes),
                     longest_stop_s=self._longest_stop,
+                    deadlocked=self._deadlocked,
                     worst_approach_s=worst_approach(path.with_name(EDGES), self._approaches),
                 )
         self._drop_folder()
