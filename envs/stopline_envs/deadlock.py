@@ -1,8 +1,10 @@
-"""Vehicles that wait for one another in a ring: SUMO never frees them, and no lamp does.
+"""Vehicles that lock one another away from any signal: SUMO never frees them, and no lamp does.
 
-Where a network has very short streets between nodes without signals (cologne3 has one of 11 m, in which
-vehicles turn round), two or four vehicles may each stand in the place that the next one needs. It happens
-under every controller, on some seeds. A jam that goes through a stop line is another matter and not counted.
+Some networks do this by themselves, under every controller and on some seeds. Where vehicles turn round in a
+street 11 m long between two nodes without signals (cologne3), each of a ring stands where the next
+has to go. Where a street of 1 m lies before a stop line (ingolstadt7), a vehicle may arrive there in a lane
+that its route does not go on from, beside one that keeps it from changing. A jam that goes through a stop
+line is another matter and not counted.
 """
 
 from __future__ import annotations
@@ -10,15 +12,22 @@ from __future__ import annotations
 from typing import Any
 
 STANDING_S = 300.0
-"""Shortest standstill that may be part of a ring."""
+"""Shortest standstill that counts."""
 REACH_M = 30.0
 LINE_M = 2.5
 """A vehicle this near the rear of the one before it, or nearer, has no stop line between them."""
 
 
 def deadlocked(vehicles: Any) -> frozenset[str]:
-    """Names of vehicles in rings in which no stop line lies; `vehicles` is libsumo's `vehicle`."""
-    before = {name: _leader(vehicles, name) for name in _standing(vehicles)}
+    """Names of the vehicles that no lamp can free; `vehicles` is libsumo's `vehicle`."""
+    standing = [name for name in vehicles.getIDList() if vehicles.getWaitingTime(name) >= STANDING_S]
+    before = {name: _leader(vehicles, name) for name in standing}
+    heads = (name for name in standing if vehicles.getLeader(name, REACH_M) is None)
+    return _in_rings(before).union(name for name in heads if _in_the_wrong_lane(vehicles, name))
+
+
+def _in_rings(before: dict[str, str]) -> frozenset[str]:
+    """Who comes back to itself by going from each vehicle to the one it stands behind."""
     seen: set[str] = set()
     found: set[str] = set()
     for name in before:
@@ -33,12 +42,14 @@ def deadlocked(vehicles: Any) -> frozenset[str]:
     return frozenset(found)
 
 
-def _standing(vehicles: Any) -> list[str]:
-    return [name for name in vehicles.getIDList() if vehicles.getWaitingTime(name) >= STANDING_S]
-
-
 def _leader(vehicles: Any, name: str) -> str:
     """The vehicle that this one stands behind; none when a stop line lies between them."""
     leader, gap = vehicles.getLeader(name, REACH_M) or ("", 0.0)
     signals = vehicles.getNextTLS(name) if leader else ()
     return "" if signals and signals[0][2] <= gap + LINE_M else str(leader)
+
+
+def _in_the_wrong_lane(vehicles: Any, name: str) -> bool:
+    """Whether the vehicle would have to change lanes to follow its route."""
+    own = vehicles.getLaneID(name)
+    return any(lane == own and offset != 0 for lane, _, _, offset, *_ in vehicles.getBestLanes(name))

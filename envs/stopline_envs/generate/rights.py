@@ -11,8 +11,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from stopline_envs.generate.pairs import conflicts
+
 RIGHT_ON_RED = "traffic_light_right_on_red"
 """The type of node at which netconvert makes rights wait for what they cross, whatever the streets' ranks."""
+
+STAGE_S = 5.0
+"""Shortest phase that is a stage and no clearance."""
 
 Foes = Mapping[int, frozenset[int]]
 
@@ -47,15 +52,19 @@ def _rights(root: ET.Element) -> dict[str, set[int]]:
 
 
 def _priors(root: ET.Element) -> dict[str, Foes]:
-    """By junction and link: the conflicting links that it does not wait for."""
-    found: dict[str, Foes] = {}
-    for junction in root.iter("junction"):
-        rows = junction.findall("request")
-        found[junction.attrib["id"]] = {
+    """By junction and link: the conflicting links that it does not wait for.
+
+    Junctions with links that no signal rules are left out: their requests are numbered otherwise.
+    """
+    ruled = conflicts(root)
+    return {
+        junction.attrib["id"]: {
             int(row.attrib["index"]): _links(row.attrib["foes"]) - _links(row.attrib["response"])
-            for row in rows
+            for row in junction.findall("request")
         }
-    return found
+        for junction in root.iter("junction")
+        if junction.attrib["id"] in ruled
+    }
 
 
 def _links(letters: str) -> frozenset[int]:
@@ -64,30 +73,47 @@ def _links(letters: str) -> frozenset[int]:
 
 
 def _free(logic: ET.Element, turns: Foes) -> bool:
-    """Rewrite a program; whether a turn has more green than before."""
+    """Rewrite a program turn by turn; whether one of them goes giving way now."""
     phases = list(logic)
     states = [phase.attrib["state"] for phase in phases]
-    columns = {link: _column(link, priors, states) for link, priors in turns.items()}
-    for place, phase in enumerate(phases):
-        state = list(states[place])
-        for link, letters in columns.items():
-            state[link] = letters[place]
-        phase.set("state", "".join(state))
-    return any("g" in letters for letters in columns.values())
+    main = [_serves_a_stage(phase) for phase in phases]
+    if not any(main):
+        return False
+    for link, priors in turns.items():
+        shown = _column(link, priors, states, main)
+        states = [
+            state[:link] + letter + state[link + 1 :] for state, letter in zip(states, shown, strict=True)
+        ]
+    for phase, state in zip(phases, states, strict=True):
+        phase.set("state", state)
+    return any(state[link] == "g" for state in states for link in turns)
 
 
-def _column(link: int, priors: frozenset[int], states: list[str]) -> str:
-    """What the turn shows in each phase; between two phases in which it is green it stays green."""
-    main = ["y" not in state and bool(set(state) & set("Gg")) for state in states]
-    shown = [
-        "r" if not here else state[link] if state[link] in "Gg" else "r" if _meets(state, priors) else "g"
-        for state, here in zip(states, main, strict=True)
-    ]
+def _serves_a_stage(phase: ET.Element) -> bool:
+    """Whether a phase is more than the way between two stages, on which some streams may run on."""
+    letters = set(phase.attrib["state"])
+    return bool(letters & set("Gg")) and "y" not in letters and float(phase.attrib["duration"]) >= STAGE_S
+
+
+def _column(link: int, priors: frozenset[int], states: list[str], main: list[bool]) -> str:
+    """What the turn shows in each phase; between two stages in which it is green it stays green."""
+    shown = [_in_stage(state[link], _meets(state, priors)) for state in states]
     for place, state in enumerate(states):
         if not main[place]:
             before, after = _main_beside(place, main, -1), _main_beside(place, main, +1)
-            shown[place] = _between(shown[before] in "Gg", shown[after] in "Gg", ends="y" in state)
+            shown[place] = _between(state, link, shown[before] in "Gg", shown[after] in "Gg")
     return "".join(shown)
+
+
+def _in_stage(letter: str, met: bool) -> str:
+    """Its own green where the program has one, else passing when it meets nobody it does not wait for."""
+    return letter if letter in "Gg" else "r" if met else "g"
+
+
+def _between(state: str, link: int, before: bool, after: bool) -> str:
+    if before and after:
+        return state[link] if state[link] in "Gg" else "g"
+    return "y" if before and "y" in state else "r"
 
 
 def _meets(state: str, links: frozenset[int]) -> bool:
@@ -95,12 +121,5 @@ def _meets(state: str, links: frozenset[int]) -> bool:
 
 
 def _main_beside(place: int, main: list[bool], step: int) -> int:
-    return next(
-        at for at in (((place + step * by) % len(main)) for by in range(1, len(main) + 1)) if main[at]
-    )
-
-
-def _between(before: bool, after: bool, *, ends: bool) -> str:
-    if before and after:
-        return "g"
-    return "y" if before and ends else "r"
+    places = ((place + step * by) % len(main) for by in range(1, len(main) + 1))
+    return next(at for at in places if main[at])
