@@ -60,8 +60,8 @@ def command(
     found = Journal(out).read("best.json")
     row: dict[str, object] = {
         "network": str(best),
-        "decisions": found["decisions"],
-        "validation_delay_s": _mean(found["delays_s"]),
+        "decisions": found.get("decisions", 0),
+        "validation_delay_s": _mean(found.get("delays_s", [])),
         "minutes": (time.monotonic() - began) / 60,
     }
     if as_json:

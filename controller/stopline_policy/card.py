@@ -50,9 +50,7 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
         "wall time": _wall_time(training),
         "reward": config.get("reward"),
         "validated on generated networks (geometric mean delay, s)": training.get("best", {}).get("score"),
-        "goes on from": f"{len(training['history'])} earlier parts, see `bundle.json`"
-        if "history" in training
-        else None,
+        "goes on from": _earlier(training),
         "decides together with": _votes(training.get("votes", ())),
         "parity with the trained network": _parity(training.get("parity")),
     }
@@ -61,10 +59,14 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
             yield f"- {name}: {value:.1f}" if isinstance(value, float) else f"- {name}: {value}"
 
 
+def _earlier(training: Mapping[str, Any]) -> str | None:
+    count = len(_parts(training)) - 1
+    return f"{count} earlier part{'s' * (count > 1)}, see `bundle.json`" if count > 0 else None
+
+
 def _wall_time(training: Mapping[str, Any]) -> str | None:
-    """Minutes of this run, and of those it goes on from where they tell."""
-    parts = [*training.get("history", ()), training]
-    minutes = [float(part["wall_s"]) / 60 for part in parts if "wall_s" in part]
+    """Minutes of this run, and of all it goes on from."""
+    minutes = [float(part["wall_s"]) / 60 for part in _parts(training)]
     if not minutes:
         return None
     return f"{sum(minutes):.0f} min" + (
@@ -72,10 +74,17 @@ def _wall_time(training: Mapping[str, Any]) -> str | None:
     )
 
 
+def _parts(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs that a network has gone through, this one last; notes without a time are none."""
+    if "wall_s" not in training:
+        return []
+    return [*(part for part in training.get("history", ()) if "wall_s" in part), training]
+
+
 def _votes(others: Sequence[Mapping[str, Any]]) -> str | None:
     """The further runs whose networks vote."""
-    seeds = [str(other.get("config", {}).get("seed")) for other in others]
-    return f"{len(seeds)} further runs, training seed {', '.join(seeds)}" if seeds else None
+    told = [f"training seed {other.get('config', {}).get('seed')}, {_wall_time(other)}" for other in others]
+    return f"{len(told)} further run{'s' * (len(told) > 1)}: {'; '.join(told)}" if told else None
 
 
 def _parity(found: Mapping[str, Any] | None) -> str | None:

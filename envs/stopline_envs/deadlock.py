@@ -1,10 +1,10 @@
-"""Vehicles that lock one another away from any signal: SUMO never frees them, and no lamp does.
+"""Vehicles that lock one another where no signal is: SUMO never frees them, and no lamp does.
 
 Some networks do this by themselves, under every controller and on some seeds. Where vehicles turn round in a
 street 11 m long between two nodes without signals (cologne3), each of a ring stands where the next
 has to go. Where a street of 1 m lies before a stop line (ingolstadt7), a vehicle may arrive there in a lane
 that its route does not go on from, beside one that keeps it from changing. A jam that goes through a stop
-line is another matter and not counted.
+line is another matter and not counted, nor are vehicles that give way to one another inside a node.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any
 STANDING_S = 300.0
 """Shortest standstill that counts."""
 REACH_M = 30.0
-LINE_M = 2.5
-"""A vehicle this near the rear of the one before it, or nearer, has no stop line between them."""
 
 
 def deadlocked(vehicles: Any) -> frozenset[str]:
@@ -46,7 +44,8 @@ def _leader(vehicles: Any, name: str) -> str:
     """The vehicle that this one stands behind; none when a stop line lies between them."""
     leader, gap = vehicles.getLeader(name, REACH_M) or ("", 0.0)
     signals = vehicles.getNextTLS(name) if leader else ()
-    return "" if signals and signals[0][2] <= gap + LINE_M else str(leader)
+    # SUMO's gap leaves out the room that a driver keeps.
+    return "" if signals and signals[0][2] <= gap + vehicles.getMinGap(name) else str(leader)
 
 
 def _in_the_wrong_lane(vehicles: Any, name: str) -> bool:

@@ -151,8 +151,9 @@ class SumoSimulation:
         """End the run and free the process for another; harmless when nothing runs."""
         global _owner, _window  # noqa: PLW0603 (libsumo is one per process, and so is its owner)
         if _owner is self and self._trips:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # as is one that ended by itself
                 self._deadlocked = len(deadlocked(libsumo_module().vehicle))
+            with contextlib.suppress(Exception):
                 types: Any = libsumo_module().vehicletype
                 self._classes = {name: str(types.getVehicleClass(name)) for name in types.getIDList()}
         if _owner is self:

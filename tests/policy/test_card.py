@@ -12,7 +12,7 @@ TRAINING = {
     "config": {"seed": 4, "fullness": [0.3, 0.9], "reward": "delay", "scenario": "mine"},
     "best": {"decisions": 12345, "score": 43.21},
     "wall_s": 600.0,
-    "votes": [{"config": {"seed": 5}}, {"config": {"seed": 6}}],
+    "votes": [{"config": {"seed": 5}, "wall_s": 300.0}, {"config": {"seed": 6}, "wall_s": 1200.0}],
 }
 EVALUATION = {
     "cologne8": {
@@ -35,7 +35,7 @@ def test_the_card_states_needs_training_figures_and_limits() -> None:
     assert "12345" in text and "43.2" in text and "10 min" in text
     assert "| cologne8 | 5 | 21.2 (21.0 to 21.4) | 18.2 (17.9 to 18.4) |" in text
     assert "| odd | 2 | 9.0 (8.0 to 10.0) |  |" in text
-    assert "decides together with: 2 further runs, training seed 5, 6" in text
+    assert "decides together with: 2 further runs: training seed 5, 5 min; training seed 6, 20 min" in text
     assert "0.3 to 0.9" in text and "Trained further on mine" in text
 
 
@@ -45,9 +45,17 @@ def test_a_bundle_without_figures_says_so() -> None:
     assert "None stated" in card(bare)
 
 
-def test_the_time_of_training_counts_all_parts() -> None:
-    parts = {"history": [{"wall_s": 1800.0}, {"again": "no time told"}], "wall_s": 600.0}
+def card_of(training: dict[str, object]) -> str:
     shipped = read_bundle(SHIPPED)
-    text = card(replace(shipped, manifest=replace(shipped.manifest, training=parts)))
+    return card(replace(shipped, manifest=replace(shipped.manifest, training=training)))
+
+
+def test_the_time_of_training_counts_all_parts_and_no_notes() -> None:
+    text = card_of({"history": [{"wall_s": 1800.0}, {"again": "no time told"}], "wall_s": 600.0})
     assert "wall time: 40 min, 10 of them in its last part" in text
-    assert "goes on from: 2 earlier parts" in text
+    assert "goes on from: 1 earlier part, see" in text
+
+
+def test_a_network_from_one_run_goes_on_from_nothing() -> None:
+    text = card_of({"wall_s": 600.0, "history": [{"again": "a note"}]})
+    assert "wall time: 10 min\n" in text and "goes on from" not in text

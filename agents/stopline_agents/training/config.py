@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from stopline_agents.training.limits import check_limits
 from stopline_signals.errors import PolicyError
 
 
@@ -108,14 +109,16 @@ def load_config(path: Path | None, **overrides: object) -> TrainConfig:
 
 
 def config_from_table(table: dict[str, Any], where: str) -> TrainConfig:
-    """A configuration from plain data; PolicyError names the field at fault."""
+    """A configuration from plain data; PolicyError names every field at fault."""
     fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
     values: dict[str, Any] = {}
     for name, value in table.items():
         if name not in fields:
             raise PolicyError(f"{where}: unknown field {name!r}; known: {', '.join(sorted(fields))}")
         values[name] = _like(fields[name].default, value, f"{where}: {name}")
-    return TrainConfig(**values)
+    config = TrainConfig(**values)
+    check_limits(config, where)
+    return config
 
 
 def _like(default: object, value: object, where: str) -> object:
@@ -125,7 +128,7 @@ def _like(default: object, value: object, where: str) -> object:
         return float(cast(int, value))
     if wanted is tuple and found is list:
         entries = cast("list[object]", value)
-        return tuple(e if isinstance(e, str) else float(cast(float, e)) for e in entries)
+        return tuple(float(entry) if isinstance(entry, int) else entry for entry in entries)
     if found is not wanted:
         raise PolicyError(f"{where} must be like {default!r}, found {value!r}")
     return value

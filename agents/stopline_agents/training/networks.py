@@ -7,6 +7,7 @@ import random
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from stopline_agents.training.config import TrainConfig
@@ -59,10 +60,14 @@ class GeneratedNetworks:
                 shutil.rmtree(work, ignore_errors=True)
                 return
             shutil.rmtree(work)
-        raise PolicyError(
-            f"no generated network fits {self.config.max_groups} groups and {self.config.max_stages} stages "
-            f"after {ATTEMPTS} attempts: raise max_groups or max_stages"
-        )
+        raise _none_fits(self.config)
+
+
+def _none_fits(config: TrainConfig) -> PolicyError:
+    return PolicyError(
+        f"no network could be generated that fits {config.max_groups} groups and {config.max_stages} stages "
+        f"({ATTEMPTS} attempts): raise max_groups or max_stages"
+    )
 
 
 def with_dead_detectors(scenario: Scenario, seed: int, config: TrainConfig) -> Scenario:
@@ -127,11 +132,12 @@ def validation_networks(config: TrainConfig, folder: Path) -> list[Scenario]:
     """
     if config.scenario:
         return [load_scenario(config.scenario)] * config.validation_networks
-    found: list[Scenario] = []
-    seed = VALIDATION_SEED
-    while len(found) < config.validation_networks:
-        scenario = make_network(seed, config, folder / str(seed))
-        if fits(scenario, config):
-            found.append(with_dead_detectors(scenario, seed, config))
-        seed += 1
-    return found
+    seeds = range(VALIDATION_SEED, VALIDATION_SEED + ATTEMPTS * config.validation_networks)
+    fitting = (seed for seed in seeds if _fitting(seed, config, folder / str(seed)))
+    found = list(islice(fitting, config.validation_networks))
+    if len(found) < config.validation_networks:
+        raise _none_fits(config)
+    return [
+        with_dead_detectors(load_scenario(folder / str(seed) / "scenario.toml"), seed, config)
+        for seed in found
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stopline_agents.export import Parity, export_bundle
 from stopline_agents.network import StageScorer
 from stopline_agents.training.config import TrainConfig
+from stopline_agents.training.history import earlier_parts, maps_of, part_of
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.train import read_run
 from stopline_agents.voting import voting
@@ -43,7 +43,6 @@ def export_run(
         raise PolicyError(f"{run}: holds no recorded observations; train with a teacher, which records them")
     observations = np.load(journal.observations)["observations"]
     others = [_voter(config, other) for other in votes]
-    more = {"votes": [provenance(Journal(other), command) for other in votes]} if votes else {}
     return export_bundle(
         voting([scorer, *others]) if others else scorer,
         out,
@@ -51,7 +50,7 @@ def export_run(
         name=name,
         decision_interval=float(config.decision_interval),
         observations=observations,
-        training={**provenance(journal, command), **more},
+        training=provenance(journal, command, votes),
         evaluation=_figures(evaluations),
     )
 
@@ -68,49 +67,34 @@ def _voter(config: TrainConfig, run: Path) -> StageScorer:
     return scorer
 
 
-def provenance(journal: Journal, command: str) -> dict[str, Any]:
-    """Configuration, seeds, time, networks and versions of a run, and of the runs it goes on from."""
-    earlier = [_part(run) for run in _earlier(journal)]
+def provenance(journal: Journal, command: str, votes: Sequence[Path] = ()) -> dict[str, Any]:
+    """Configuration, seeds, time, networks and versions of a run, of what it goes on from, and of voters."""
+    history = earlier_parts(journal)
+    voters = [provenance(Journal(other), command) for other in votes]
+    more = {"history": history, "votes": voters}
+    told = {**part_of(journal), **{name: parts for name, parts in more.items() if parts}}
     return {
         "command": f"stopline train --config config.toml --out {journal.folder.name}",
         "export_command": command,
-        **_part(journal),
-        **({"history": earlier} if earlier else {}),
-        "networks": _networks(journal.read("config.json")),
+        **told,
+        "networks": _networks(told),
         "python": platform.python_version(),
         "packages": {package: _version(package) for package in PACKAGES},
     }
 
 
-def _part(journal: Journal) -> dict[str, Any]:
-    """What a run was told and what came of it."""
-    told = {name: journal.read(f"{name}.json") for name in ("config", "imitation", "best")}
-    return {**told, "wall_s": _wall_s(journal)}
+def _networks(training: dict[str, Any]) -> str:
+    maps = maps_of(training)
+    if maps:
+        return f"trained further on {', '.join(maps)}: not unseen by this policy"
+    parts = [training, *training.get("history", ())]
+    own = {name for part in parts for name in _own(part.get("config", {}))}
+    mixed = f", and this project's own {', '.join(sorted(own))}" if own else ""
+    return f"generated from seeds by stopline_envs.generate{mixed}; no public map was trained on"
 
 
-def _earlier(journal: Journal) -> list[Journal]:
-    """The runs that this one goes on from, the first one first."""
-    start = str(journal.read("config.json").get("start") or "")
-    if not start or not (Path(start) / "config.json").is_file():
-        return []  # from nothing, or from a bundle, which tells its own making
-    run = Journal(Path(start))
-    return [*_earlier(run), run]
-
-
-def _networks(config: dict[str, Any]) -> str:
-    if config.get("scenario"):
-        return f"trained further on {config['scenario']} from {config['start']}: not unseen by this policy"
-    own = f", and this project's own {', '.join(config['own'])}" if config.get("own_share") else ""
-    return f"generated from seeds by stopline_envs.generate{own}; no public map was used"
-
-
-def _wall_s(journal: Journal) -> float:
-    path = journal.folder / "curve.csv"
-    if not path.is_file():
-        return 0.0
-    with path.open(newline="", encoding="utf-8") as file:
-        times = [float(row["wall_s"]) for row in csv.DictReader(file) if row["wall_s"]]
-    return max(times, default=0.0)
+def _own(config: dict[str, Any]) -> list[str]:
+    return config["own"] if config.get("own_share") else []
 
 
 def _figures(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -43,8 +43,13 @@ def shape_at(source: str) -> NetworkShape:
         raise PolicyError(f"{path}: its network has another shape (no {error.args[0]})") from error
 
 
+def source_of(start: str) -> Path:
+    """Where the weights lie."""
+    return SHIPPED if start == SHIPPED_NAME else Path(start)
+
+
 def _weights(source: str) -> tuple[Path, dict[str, torch.Tensor]]:
-    path = SHIPPED if source == SHIPPED_NAME else Path(source)
+    path = source_of(source)
     best = Journal.best_of(path)
     return path, torch.load(best, weights_only=True) if best.is_file() else _of_bundle(path)
 

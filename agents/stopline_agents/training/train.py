@@ -7,6 +7,7 @@ Everything a run needs to be repeated or resumed is in its folder: ``config.json
 from __future__ import annotations
 
 import io
+import shutil
 import time
 from pathlib import Path
 
@@ -16,15 +17,21 @@ import torch
 from stopline_agents.network import StageScorer, scorer_of
 from stopline_agents.training.config import TrainConfig, config_from_table
 from stopline_agents.training.environment import make_env
+from stopline_agents.training.history import HISTORY, history_of
 from stopline_agents.training.imitation import Lessons, collect_lessons, imitate
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.keeper import Keeper, Progress, Report
 from stopline_agents.training.learner import actor_of, decisions_of, learn, load_learner, make_learner
 from stopline_agents.training.networks import validation_networks
+from stopline_agents.training.resuming import check_same_run, is_spent
 from stopline_agents.training.start import start_from
 from stopline_signals.errors import PolicyError
 from stopline_signals.observation import ObservationLayout
 
+OF_A_RUN = (
+    *("state.json", "best.json", "best.pt", "average.pt", "curve.csv", "checkpoint.zip"),
+    *("imitation.json", "observations.npz", HISTORY),
+)
 RECORDED = 10_000
 """Observations kept for the parity check of the export."""
 
@@ -37,14 +44,25 @@ def train(
     Args:
         config: The run; to go on for longer, resume with more decisions.
         folder: Of the run; made if absent.
-        resume: Go on from the folder's checkpoint when there is one.
+        resume: Go on from the folder's checkpoint when there is one; nothing is done when the run has had
+            its decisions or its time.
         report: Told about progress.
+
+    Raises:
+        PolicyError: There is nothing to start from, or what is resumed was begun with other settings; the
+            folder is then as it was.
     """
     torch.set_num_threads(config.threads)
     journal = Journal(folder)
     going_on = resume and journal.checkpoint.is_file()
-    if not going_on:
+    if going_on:
+        check_same_run(config, journal)
+        if is_spent(config, journal):
+            return journal.best
+    else:
+        history = history_of(config.start, folder)
         _begin(journal)
+        journal.write(HISTORY, {"parts": history})
     journal.write("config.json", config.to_table())
     env = make_env(config, folder, _count_restart(journal) if going_on else 0)
     try:
@@ -74,9 +92,11 @@ def read_run(folder: Path) -> tuple[TrainConfig, StageScorer]:
 
 
 def _begin(journal: Journal) -> None:
-    """Forget an earlier run in the same folder: its curve would be continued, its best score kept."""
-    for name in ("state.json", "best.json", "best.pt", "average.pt", "curve.csv", "checkpoint.zip"):
+    """Forget an earlier run in the same folder: nothing of it may pass for this one's."""
+    for name in OF_A_RUN:
         (journal.folder / name).unlink(missing_ok=True)
+    for name in ("networks", "validation", "lessons"):
+        shutil.rmtree(journal.folder / name, ignore_errors=True)
 
 
 def _count_restart(journal: Journal) -> int:
