@@ -26,6 +26,15 @@ def command(
             show_default=False,
         ),
     ] = None,
+    interval: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=60,
+            help="Seconds between decisions where the policy runs; by default those of its training.",
+            show_default=False,
+        ),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +66,16 @@ def command(
     signer = load_or_create_key(key)
     figures = [json.loads(file.read_text(encoding="utf-8")) for file in evaluation or []]
     line = shlex.join(["stopline", *sys.argv[1:]])
-    parity = export_run(run, out, signer, name=name, evaluations=figures, command=line, votes=vote or ())
+    parity = export_run(
+        run,
+        out,
+        signer,
+        name=name,
+        evaluations=figures,
+        command=line,
+        votes=vote or (),
+        interval=interval,
+    )
     bundle = read_bundle(out, [signer.public_key()])
     row: dict[str, object] = {
         "bundle": str(out),

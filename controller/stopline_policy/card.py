@@ -24,7 +24,7 @@ def card(bundle: Bundle) -> str:
         "## What it needs",
         "\n".join(_needs(bundle)),
         "## How it was trained",
-        "\n".join(_training(manifest.training)),
+        "\n".join(_training(manifest.training, manifest.decision_interval)),
         "## Figures",
         "\n".join(_figures(manifest.evaluation)) or "None stated in this bundle.",
         "## Limits",
@@ -40,12 +40,14 @@ def _needs(bundle: Bundle) -> Iterator[str]:
         yield f"- {need.kind.value.replace('_', ' ')}{where}: every group of kind {groups}"
 
 
-def _training(training: Mapping[str, Any]) -> Iterator[str]:
+def _training(training: Mapping[str, Any], interval: float) -> Iterator[str]:
     config: Mapping[str, Any] = training.get("config", {})
+    trained = config.get("decision_interval", interval)
     rows = {
         "command": training.get("command"),
         "networks": training.get("networks"),
         "training seed": config.get("seed"),
+        "decided in training": f"every {trained:g} s" if trained != interval else None,
         "decisions learned from": training.get("best", {}).get("decisions"),
         "wall time": _wall_time(training),
         "reward": config.get("reward"),

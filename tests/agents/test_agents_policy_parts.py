@@ -49,11 +49,11 @@ def test_the_script_trains_each_seed_in_order_and_has_them_vote(town: Path) -> N
     subprocess.run([town / "scripts/train-policy"], check=True, timeout=30)
     for seed in "12":
         names = [call.split("agents/policy/")[1].split(".toml")[0] for call in calls_of(town, seed)]
-        assert names == ["1-broad", "2-fans", "3-every-second"]
+        assert names == ["1-broad", "2-fans", "3-rights"]
         starts = [call.partition("--start ")[2] for call in calls_of(town, seed)]
         assert starts == ["", f"runs/policy/1-broad-{seed}", f"runs/policy/2-fans-{seed}"]
     last = (town / "calls").read_text().splitlines()[-1]
-    assert last.startswith("export runs/policy/3-every-second-1 --vote runs/policy/3-every-second-2")
+    assert last.startswith("export runs/policy/3-rights-1 --vote runs/policy/3-rights-2")
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])

@@ -99,3 +99,11 @@ def test_runs_that_decide_at_other_intervals_do_not_vote(tmp_path: Path) -> None
     second = run_folder(tmp_path / "b", 2, interval=5)
     with pytest.raises(PolicyError, match="decision_interval 5"):
         export_run(first, tmp_path / "out", load_or_create_key(tmp_path / "key.pem"), votes=[second])
+
+
+def test_a_policy_may_decide_at_another_interval_than_it_was_trained_at(tmp_path: Path) -> None:
+    key = load_or_create_key(tmp_path / "key.pem")
+    export_run(run_folder(tmp_path / "a", 1), tmp_path / "out", key, interval=1)
+    manifest = read_bundle(tmp_path / "out", [key.public_key()]).manifest
+    assert manifest.decision_interval == 1.0
+    assert manifest.training["config"]["decision_interval"] == 2

@@ -59,3 +59,9 @@ def test_the_time_of_training_counts_all_parts_and_no_notes() -> None:
 def test_a_network_from_one_run_goes_on_from_nothing() -> None:
     text = card_of({"wall_s": 600.0, "history": [{"again": "a note"}]})
     assert "wall time: 10 min\n" in text and "goes on from" not in text
+
+
+def test_another_interval_than_in_training_is_told() -> None:
+    interval = read_bundle(SHIPPED).manifest.decision_interval
+    assert "decided in training: every 7 s" in card_of({"config": {"decision_interval": 7}})
+    assert "decided in training" not in card_of({"config": {"decision_interval": interval}})
