@@ -32,6 +32,8 @@ class TrainConfig:
     episode_s: int = 1200
     fullness: tuple[float, float] = (0.3, 0.75)
     """Range of the critical flow ratio of a generated network's busiest signal."""
+    light: float = 0.0
+    """Share of networks as empty as at night, with a critical flow ratio of `LIGHT`."""
     crossings: float = 0.5
     """Share of networks with pedestrians."""
     all_stages: float = 0.35

@@ -45,7 +45,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "checkpoint_every": (1, math.inf),
     "threads": (1, 256),
     **dict.fromkeys(
-        ("crossings", "all_stages", "shared_lefts", "fans", "rights", "dead_episodes", "own_share"), (0, 1)
+        ("crossings", "all_stages", "shared_lefts", "fans", "rights", "light", "dead_episodes", "own_share"),
+        (0, 1),
     ),
     **dict.fromkeys(("imitation_noise", "gamma", "gae_lambda"), (0, 1)),
 }

@@ -20,6 +20,8 @@ from stopline_signals.errors import PolicyError, ScenarioError
 VALIDATION_SEED = 910_000_000
 """First seed of the validation networks; training seeds are drawn from elsewhere."""
 ATTEMPTS = 20
+LIGHT = (0.04, 0.2)
+"""Critical flow ratio of networks in light traffic: less than half of what a town has at noon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +95,19 @@ def a_window(scenario: Scenario, seed: int, config: TrainConfig) -> Scenario:
 def make_network(seed: int, config: TrainConfig, folder: Path) -> Scenario:
     """The network of a seed under this configuration."""
     chance = random.Random(f"network {seed}")
+    kind = chance.choice(config.kinds) if config.kinds else None
+    full = chance.uniform(*config.fullness)
+    # What is new is drawn last: the networks of earlier configurations stay what they were.
+    names = ("crossings", "all_stages", "shared_lefts", "fans", "rights", "light")
+    drawn = {name: chance.random() < getattr(config, name) for name in names}
     return generate_network(
         seed,
         folder,
-        kind=chance.choice(config.kinds) if config.kinds else None,
+        kind=kind,
         signals=config.slots,
-        fullness=chance.uniform(*config.fullness),
+        fullness=chance.uniform(*LIGHT) if drawn.pop("light") else full,
         duration=config.episode_s,
-        crossings=chance.random() < config.crossings,
-        all_stages=chance.random() < config.all_stages,
-        shared_lefts=chance.random() < config.shared_lefts,
-        # Drawn last: the networks of earlier configurations stay what they were.
-        fans=chance.random() < config.fans,
-        rights=chance.random() < config.rights,
+        **drawn,
     )
 
 
