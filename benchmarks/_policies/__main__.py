@@ -151,7 +151,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--maps", type=lambda text: text.split(","), default=list(MAPS), help="comma separated"
     )
-    parser.add_argument("--seeds", type=int, default=5, help="paired seeds per cell")
+    parser.add_argument("--seeds", type=int, default=10, help="paired seeds per cell")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulations at once")
     parser.add_argument("--no-sweep", action="store_true", help="leave out faults, demand and RESCO's rules")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "bench-policies", help="kept runs")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stopline_agents.conditions import AS_GIVEN, Conditions, conditions_of
-from stopline_agents.evaluate import run_one
+from stopline_agents.evaluate import EXTRAS, run_one
 from stopline_agents.parallel import run_tasks
 from stopline_envs.scenario import load_scenario
 from stopline_signals.errors import SimulationError
@@ -50,15 +50,19 @@ class Kept:
     """Figures of finished runs, one JSON line each."""
 
     def __init__(self, path: Path, bundle: str) -> None:
-        """Read what an earlier start left; runs of another bundle than this (its hash) are left out."""
+        """Read what an earlier start left.
+
+        Runs of another bundle than this (its hash) are left out, and those of a version with fewer figures.
+        """
         self._path, self._bundle = path, bundle
         path.parent.mkdir(parents=True, exist_ok=True)
         self.found: dict[str, dict[str, float]] = {}
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
-                if row["bundle"] in ("", bundle):
-                    self.found[row["key"]] = row["figures"]
+                figures: dict[str, float] = row["figures"]
+                if row["bundle"] in ("", bundle) and (not figures or figures.keys() >= set(EXTRAS)):
+                    self.found[row["key"]] = figures
 
     def add(self, task: Task, figures: dict[str, float]) -> None:
         """Keep a run."""

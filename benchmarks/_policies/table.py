@@ -75,6 +75,8 @@ def cell(runs: Runs, scenario: str, controller: str, seeds: Sequence[int]) -> di
         "stops": estimate(all_of("stops")).mean,
         "unserved": max(all_of("unserved")),
         "longest_wait_s": max(all_of("longest_wait_s")),
+        "longest_stop_s": max(all_of("longest_stop_s")),
+        "locked_runs": sum(found > 0 for found in all_of("deadlocked")),
         "violations": sum(all_of("violations")),
     }
 

@@ -6,12 +6,13 @@ import pytest
 
 from benchmarks._policies.runs import POLICY, Kept, Task
 from benchmarks._policies.table import RULES, bar, cell, verdict
+from stopline_agents.evaluate import EXTRAS, METRICS
 
 SEEDS = (1, 2, 3)
 
 
 def figures(delay: float, unserved: float = 0.0) -> dict[str, float]:
-    return {"delay_s": delay, "unserved": unserved}
+    return {**dict.fromkeys((*METRICS, *EXTRAS), 0.0), "delay_s": delay, "unserved": unserved}
 
 
 def runs_with(policy: tuple[float, ...], best: tuple[float, ...]) -> dict[str, dict[str, float]]:
@@ -36,6 +37,21 @@ def test_runs_of_another_bundle_are_not_taken_for_this_one_s(tmp_path: Path) -> 
     kept.add(Task("town", POLICY, 1), figures(20.0))
     kept.add(Task("town", "greedy", 1), figures(30.0))
     assert Kept(path, "second").found == {"town|greedy|1|": figures(30.0)}
+
+
+def test_runs_of_a_version_that_knew_fewer_figures_are_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    Kept(path, "first").add(Task("town", "greedy", 1), {"delay_s": 30.0})
+    Kept(path, "first").add(Task("town", "webster", 1), {})
+    assert Kept(path, "first").found == {"town|webster|1|": {}}
+
+
+def test_runs_in_which_the_map_locked_itself_are_counted() -> None:
+    runs = runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))
+    runs[Task("town", "greedy", 2).key] |= {"deadlocked": 5.0, "longest_stop_s": 1700.0}
+    found = cell(runs, "town", "greedy", SEEDS)
+    assert found["locked_runs"] == 1 and found["longest_stop_s"] == 1700.0
+    assert cell(runs, "town", POLICY, SEEDS)["locked_runs"] == 0
 
 
 def test_the_best_rule_is_the_one_with_the_lowest_mean() -> None:
