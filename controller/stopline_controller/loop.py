@@ -96,6 +96,11 @@ class ControlLoop:
         return min(SLOTS, len(self._junctions))
 
     @property
+    def names(self) -> list[list[str]]:
+        """The junctions' names, slot by slot."""
+        return [[j.name for j in self._junctions[index :: self.slots]] for index in range(self.slots)]
+
+    @property
     def junctions(self) -> tuple[JunctionRuntime, ...]:
         """All junctions; only to be looked at from other threads."""
         return self._junctions

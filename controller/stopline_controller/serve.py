@@ -28,6 +28,7 @@ from stopline_controller.services.decisions import statistics_message
 from stopline_controller.site import Site, read_site
 from stopline_controller.supervisor import Rule, Service, Supervisor
 from stopline_controller.tracing import open_tracing
+from stopline_controller.vitals import Vitals, watch
 from stopline_signals.errors import SiteError
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,13 @@ async def _serve(controller: Controller) -> None:
         loop.add_signal_handler(number, stop.set)
     site, notifier = controller.site, Notifier()
     thread, keeper = ControlThread(controller), GarbageKeeper(controller.statistics.pause)
-    controller.loop.pulse = Watchdog(notifier, controller.loop.slots).pulse
+    watchdog, vitals = Watchdog(notifier, controller.loop.slots), Vitals(controller.loop.names)
+
+    def pulse(slot: int) -> None:
+        watchdog.pulse(slot)
+        vitals.pulse(slot)
+
+    controller.loop.pulse = pulse
     controller.loop.tracing = open_tracing(site.tables.tracing, site.tables.controller.name)
     await server.start()
     controller.audit.append([Entry("started", 0, "", "controller", {"site": str(site.path.name)})])
@@ -109,6 +116,7 @@ async def _serve(controller: Controller) -> None:
             Service(
                 "housekeeping", lambda: controller.housekeeping.run(server.certificate_alarm), Rule.RESTART
             ),
+            Service("vitals", lambda: watch(vitals, controller.alarms, server.tell_health), Rule.RESTART),
             Service("memory", lambda: _keep_memory(keeper), Rule.RESTART),
             *_v2x(controller),
         ),

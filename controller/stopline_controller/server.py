@@ -83,7 +83,7 @@ class Server:
         )
 
     async def start(self) -> None:
-        """Listen and report healthy; SiteError when the address cannot be had."""
+        """Listen; SiteError when the address cannot be had. Healthy is what `tell_health` says."""
         listen = self._site.tables.controller.listen
         try:
             port = self._bind(listen)
@@ -92,9 +92,15 @@ class Server:
                 f"{self._site.path}: cannot listen on {listen}; is another controller running? ({error})"
             ) from error
         self.address = listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+        await self.tell_health(False)
         await self._server.start()
+
+    async def tell_health(self, alive: bool) -> None:
+        """Report every service as serving, or not; without effect once the server drains."""
+        answer = health_pb2.HealthCheckResponse
+        status = answer.SERVING if alive else answer.NOT_SERVING
         for name in ("", *(service.full_name for service in SERVICES)):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, status)
 
     async def run(self) -> None:
         """Wait for the end of the server."""
