@@ -91,13 +91,20 @@ class PlcBench:
 class ServeProcess:
     """`stopline serve` in a process of its own."""
 
-    def __init__(self, site: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, site: Path, env: Mapping[str, str] | None = None, *, first: str = "") -> None:
+        """`first` is Python that the process runs before it serves: a mistake of ours put into the code."""
         self.state = site.parent / "state"
         path = os.pathsep.join(str(ROOT / folder) for folder in FOLDERS)
         self.log = site.parent / "serve.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from stopline_cli.main import app; app()", "serve", str(site)],
+                [
+                    sys.executable,
+                    "-c",
+                    f"{first}\nfrom stopline_cli.main import app; app()",
+                    "serve",
+                    str(site),
+                ],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": path, **(env or {})},

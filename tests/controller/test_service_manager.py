@@ -126,9 +126,8 @@ def test_sigterm_reports_unhealthy_first_then_hands_back_then_shuts_the_door(tmp
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             for answer in stub.Watch(health_pb2.HealthCheckRequest()):
-                times.setdefault(
-                    health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status), time.monotonic()
-                )
+                # The last time counts: before the first tick it is unhealthy, too.
+                times[health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)] = time.monotonic()
         except grpc.RpcError:
             times["closed"] = time.monotonic()
 
@@ -145,6 +144,7 @@ def test_sigterm_reports_unhealthy_first_then_hands_back_then_shuts_the_door(tmp
             watching.join(10)
             assert running.process.wait(10) == 0
         assert core.lease is None, "released, not run out"
+    assert times["SERVING"] < times["NOT_SERVING"]
     assert times["NOT_SERVING"] + 0.5 < times["handed back"] <= times["closed"], times
     told = [entry["event"] for entry in running.events()]
     assert told[-2:] == ["draining", "stopped"]
