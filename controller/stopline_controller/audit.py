@@ -28,7 +28,7 @@ from stopline_controller.audit_chain import (
     read_base,
     read_records,
     removal,
-    verify_chain,
+    verify_file,
 )
 
 log = structlog.get_logger(__name__)
@@ -94,6 +94,11 @@ class AuditLog:
         """Sequence number of the last record; it never falls, also not over a restart."""
         return self._last
 
+    @property
+    def _written(self) -> int:
+        """Sequence number of the last record in the file."""
+        return self._last - len(self._held)
+
     def append(self, entries: Sequence[Entry]) -> list[int]:
         """Commit the entries in one transaction; returns their sequence numbers (0: lost)."""
         if not entries:
@@ -123,10 +128,11 @@ class AuditLog:
     def verify(self) -> Verification:
         """Recompute the chain from its first record, and compare its end with what this process wrote."""
         with self._lock:
-            base, expected = self._base, self._last - len(self._held)
-        result = verify_chain(read_records(self.path, Filter(base.sequence + 1)), base)
-        if result.intact and base.sequence + result.records < expected:
-            return result._replace(intact=False, first_broken=base.sequence + result.records + 1)
+            expected = self._written
+        result = verify_file(self.path)
+        last = result.first - 1 + result.records
+        if result.intact and last < expected:
+            return result._replace(intact=False, first_broken=last + 1)
         return result
 
     def prune(self, keep: int, tenths: int) -> int:

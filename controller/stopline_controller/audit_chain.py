@@ -63,28 +63,17 @@ class Filter(NamedTuple):
 
 def read_records(path: Path, wanted: Filter = Filter()) -> Iterator[Record]:  # noqa: B008 (immutable)
     """Records in order. AuditError: there is no log, or not of this kind."""
-    query = (
-        f"SELECT {COLUMNS} FROM audit WHERE sequence >= ? AND (? = '' OR junction = ?)"
-        " AND (? = '' OR kind = ?) ORDER BY sequence LIMIT ?"
-    )
-    values = (
-        wanted.from_sequence,
-        wanted.junction,
-        wanted.junction,
-        wanted.kind,
-        wanted.kind,
-        wanted.limit or -1,
-    )
     with _reading(path) as connection:
-        for row in connection.execute(query, values):
-            yield Record(*row)
+        yield from _records(connection, wanted)
 
 
 def verify_file(path: Path) -> Verification:
     """Recompute the chain of a log. AuditError: there is no log, or not of this kind."""
     with _reading(path) as connection:
+        # One look at the file: a removal between the base and the records would look like a theft.
+        connection.execute("BEGIN")
         base = read_base(connection)
-    return verify_chain(read_records(path), base)
+        return verify_chain(_records(connection, Filter()), base)
 
 
 def read_base(connection: sqlite3.Connection) -> Base:
@@ -119,6 +108,23 @@ def verify_chain(records: Iterator[Record], base: Base = Base()) -> Verification
 def removal(base: Base) -> dict[str, object]:
     """What the record of a removal says."""
     return {"up_to": base.sequence, "hash": base.hash}
+
+
+def _records(connection: sqlite3.Connection, wanted: Filter) -> Iterator[Record]:
+    query = (
+        f"SELECT {COLUMNS} FROM audit WHERE sequence >= ? AND (? = '' OR junction = ?)"
+        " AND (? = '' OR kind = ?) ORDER BY sequence LIMIT ?"
+    )
+    values = (
+        wanted.from_sequence,
+        wanted.junction,
+        wanted.junction,
+        wanted.kind,
+        wanted.kind,
+        wanted.limit or -1,
+    )
+    for row in connection.execute(query, values):
+        yield Record(*row)
 
 
 @contextlib.contextmanager

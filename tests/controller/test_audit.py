@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stopline_controller import audit
+from stopline_controller import audit, audit_chain
 from stopline_controller.audit import AuditLog, Entry
-from stopline_controller.audit_chain import verify_file
+from stopline_controller.audit_chain import Base, read_base, verify_file
 from tests.controller.bench import FOLDERS, ROOT
 
 
@@ -184,3 +184,22 @@ def test_kill_9_loses_no_record_that_was_appended(tmp_path: Path) -> None:
     verified = log.verify()
     assert verified.intact
     assert verified.records >= (last[-1] if last else 200)
+
+
+@pytest.mark.parametrize("whose", ["own", "file"])
+def test_records_removed_while_the_chain_is_recomputed_are_no_theft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 10)
+    log = _filled(tmp_path / "audit.sqlite", 45)
+    removed: list[int] = []
+
+    def base_and_then_a_removal(connection: sqlite3.Connection) -> Base:
+        base = read_base(connection)
+        removed.append(log.prune(20, 0))
+        return base
+
+    monkeypatch.setattr(audit_chain, "read_base", base_and_then_a_removal)
+    verified = log.verify() if whose == "own" else verify_file(log.path)
+    assert removed == [10] and verified.intact and verified.first == 1
+    assert log.verify().first == 11, "the next look sees the removal"
