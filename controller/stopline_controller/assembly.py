@@ -160,7 +160,8 @@ def lessee_of(site: Site) -> Lessee:
     """This controller's lease identity: the same after a restart, another one on another machine or site."""
     name = site.tables.controller.name
     identity = f"{socket.gethostname()}:{site.path.resolve()}:{name}"
-    return Lessee(zlib.crc32(identity.encode()) or 1, name)
+    # In the state directory a lease outlives this process; a temporary one may be new after every start.
+    return Lessee(zlib.crc32(identity.encode()) or 1, name, site.state_dir.resolve() / "leases")
 
 
 def _runtime(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from stopline_cabinets.fake import FakeCabinet, FakeStreet
@@ -22,6 +23,8 @@ class Lessee(NamedTuple):
 
     owner: int
     label: str
+    leases: Path | None = None
+    """Folder for the leases of cabinets that keep none themselves; it outlives this process."""
 
 
 class Driver(NamedTuple):

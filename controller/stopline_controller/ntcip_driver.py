@@ -73,7 +73,8 @@ class NtcipOptions(Table):
     push_from: str | None = None
     """Numeric host it comes from; by default that of the address."""
     lease_dir: Path | None = None
-    """Where this host keeps its leases; the same for every controller on it."""
+    """Folder of the leases, by default `leases` in the state directory; services that may drive the same
+    cabinet need the same one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> NtcipOptions:
@@ -94,9 +95,15 @@ def check_ntcip(plan: SignalPlan, options: NtcipOptions) -> None:
 
 
 def ntcip_cabinet(
-    plan: SignalPlan, options: NtcipOptions, *, owner: int, label: str, rate: float
+    plan: SignalPlan,
+    options: NtcipOptions,
+    *,
+    owner: int,
+    label: str,
+    rate: float,
+    leases: Path | None = None,
 ) -> NtcipCabinet:
-    """The cabinet; nothing is sent before it is connected."""
+    """The cabinet; nothing is sent before it is connected. `leases` is the folder when none is configured."""
     address = Address(
         host=_host(options.address),
         port=int(options.address.rpartition(":")[2]),
@@ -120,7 +127,7 @@ def ntcip_cabinet(
         push=_push(options),
         rate=rate,
         poll=options.poll_s,
-        lease_dir=options.lease_dir,
+        lease_dir=options.lease_dir or leases,
     )
 
 
@@ -169,7 +176,9 @@ def _numeric(host: str) -> None:
 
 
 def _build(plan: SignalPlan, options: NtcipOptions, lessee: Lessee, clock: Clock) -> Cabinet:
-    return ntcip_cabinet(plan, options, owner=lessee.owner, label=lessee.label, rate=clock.rate)
+    return ntcip_cabinet(
+        plan, options, owner=lessee.owner, label=lessee.label, rate=clock.rate, leases=lessee.leases
+    )
 
 
 def _address(options: NtcipOptions) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stopline_cabinets.ntcip import Address, NtcipCabinet, dial
+from stopline_cabinets.seam import Cabinet
 from stopline_cabinets.words import CabinetState, Kind, PlanCommand, PlanRow, stage_minimum
 from stopline_signals.plan import Preempt, SignalPlan
 from stopline_signals.ring_barrier import Phase, RingBarrier
@@ -71,7 +72,7 @@ class Bench:
             await self.pause(4)
         raise AssertionError(f"not within {patience / 10} s: {await cabinet.read()}")
 
-    def command(self, cabinet: NtcipCabinet, stage: int, ttl: int = 600) -> PlanCommand:
+    def command(self, cabinet: Cabinet, stage: int, ttl: int = 600) -> PlanCommand:
         row = PlanRow(stage, stage_minimum(self.plan, stage), 3000)
         return PlanCommand(cabinet.next_seq, (row,), ttl)
 
