@@ -5,11 +5,12 @@ A method without a row is refused. A test fails when a service has one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -68,6 +69,8 @@ METHODS: Mapping[str, frozenset[Role]] = {
 DECISIONS = frozenset({"/stopline.v1.DecisionService/Decide", "/stopline.v1.DecisionService/DecideStream"})
 """Methods that machines call at their own cadence."""
 
+LOOK_S = 10.0
+"""Seconds between two looks of an open stream at the wall clock, which may be set while it is open."""
 KEPT_DENIALS = 1000
 """Refusals logged; each caller and method once."""
 KEPT_ADMISSIONS = 10_000
@@ -119,13 +122,16 @@ class Gate:
             return grpc.unary_stream_rpc_method_handler(door.stream(many), *codec)
         one = cast("_One | None", handler.stream_unary)
         if one is not None:
-            return grpc.stream_unary_rpc_method_handler(door.unary(one), *codec)
+            return grpc.stream_unary_rpc_method_handler(door.upload(one), *codec)
         messages = self._decisions if often else self._messages
         both = cast("_Many", handler.stream_stream)
         return grpc.stream_stream_rpc_method_handler(door.stream(both, messages), *codec)
 
-    def admit(self, context: Context, method: str, roles: frozenset[Role], meter: Meter) -> str:
-        """Whose bucket the call draws from; Denied when it may not be made."""
+    def admit(self, context: Context, method: str, roles: frozenset[Role], meter: Meter) -> tuple[str, float]:
+        """Whose bucket the call draws from, and when the certificate ends (seconds since 1970 UTC).
+
+        Denied when the call may not be made.
+        """
         pem = _certificate(context)
         known = self._admitted.get((pem, method))
         # What a certificate may do never changes; when it ends and how often it asks is looked at anew.
@@ -134,13 +140,11 @@ class Gate:
             if pem is not None:
                 self._keep(pem, method, known)
         name, end = known
-        if end < time.time():
-            reason = "the certificate expired; get a new one and connect again"
-            raise Denied(grpc.StatusCode.UNAUTHENTICATED, name, reason)
+        _still_good(name, end)
         wait = meter.take(name)
         if wait > 0:
             raise _too_many(meter, name, wait)
-        return name
+        return known
 
     def _may(
         self, context: Context, pem: bytes | None, method: str, roles: frozenset[Role]
@@ -232,19 +236,33 @@ class _Door:
 
         return call
 
+    def upload(self, behaviour: _One) -> Any:
+        """A stream of the caller's with one answer: it is the reading that ends with the certificate."""
+
+        async def call(request: Any, context: Context) -> Any:
+            try:
+                name, end = self.gate.admit(context, self.method, self.roles, self.meter)
+                # Not what is done after the last message: that would go on in its thread anyway.
+                return await behaviour(_in_time(request, name, end), context)
+            except Denied as why:
+                await self.gate.deny(context, self.method, why)
+
+        return call
+
     def stream(self, behaviour: _Many, messages: Meter | None = None) -> Any:
-        """`messages`: every message of the caller's draws from this as well."""
+        """`messages`: every message of the caller's draws from this as well. Ends with the certificate."""
         serve = behaviour if inspect.iscoroutinefunction(behaviour) else _written(behaviour)
 
         async def call(request: Any, context: Context) -> None:
             try:
-                name = self.gate.admit(context, self.method, self.roles, self.meter)
+                name, end = self.gate.admit(context, self.method, self.roles, self.meter)
                 self.gate.enter(name)
             except Denied as why:
                 await self.gate.deny(context, self.method, why)
             try:
-                asked = self._metered(request, messages, name) if messages else request
-                await serve(asked, context)
+                asked = metered(request, messages, name, end) if messages else request
+                async with until_end(name, end):
+                    await serve(asked, context)
             except Denied as why:
                 # Here and not where it was found, which may be a task that reads ahead of an answer.
                 await self.gate.deny(context, self.method, why)
@@ -253,12 +271,19 @@ class _Door:
 
         return call
 
-    async def _metered(self, source: AsyncIterator[Any], meter: Meter, name: str) -> AsyncIterator[Any]:
-        async for request in source:
-            wait = meter.take(name)
-            if wait > 0:
-                raise _too_many(meter, name, wait)
-            yield request
+
+async def metered(source: AsyncIterator[Any], meter: Meter, name: str, end: float) -> AsyncIterator[Any]:
+    """The messages, as many as the caller's bucket gives, until a certificate's end (seconds since 1970 UTC).
+
+    Denied after that.
+    """
+    async for request in source:
+        # Also here: what was read before the stream could be ended must not count.
+        _still_good(name, end)
+        wait = meter.take(name)
+        if wait > 0:
+            raise _too_many(meter, name, wait)
+        yield request
 
 
 def _written(behaviour: _Many) -> _One:
@@ -270,6 +295,63 @@ def _written(behaviour: _Many) -> _One:
                 await context.write(response)
 
     return write
+
+
+def _still_good(name: str, end: float) -> None:
+    """Denied when a certificate's end, seconds since 1970 UTC, is over."""
+    if end <= time.time():
+        raise _expired(name)
+
+
+@contextlib.asynccontextmanager
+async def until_end(name: str, end: float) -> AsyncGenerator[None]:
+    """Cut what is in here off at a certificate's end, seconds since 1970 UTC; Denied then.
+
+    The end is by the wall clock and asyncio waits by the monotonic one, so it is looked at again and again.
+    """
+    if math.isinf(end):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    limit = asyncio.timeout(None)
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal timer
+        left = end - time.time()
+        if left > 0:
+            timer = loop.call_later(min(left, LOOK_S), look)
+        else:
+            limit.reschedule(loop.time())
+
+    try:
+        async with limit:
+            look()
+            try:
+                yield
+            finally:
+                if timer is not None:
+                    timer.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _expired(name) from None
+
+
+async def _in_time(source: AsyncIterator[Any], name: str, end: float) -> AsyncIterator[Any]:
+    """The messages that come before a certificate's end, seconds since 1970 UTC; Denied then."""
+    while True:
+        async with until_end(name, end):
+            request = await anext(source, None)
+        if request is None:
+            return
+        _still_good(name, end)
+        yield request
+
+
+def _expired(name: str) -> Denied:
+    reason = "the certificate expired; get a new one and connect again"
+    return Denied(grpc.StatusCode.UNAUTHENTICATED, name, reason)
 
 
 def _too_many(meter: Meter, name: str, wait: float) -> Denied:

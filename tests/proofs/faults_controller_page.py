@@ -34,7 +34,9 @@ it is kept, no cabinet left remote control for a moment:
 - **Clock step.** Everything is timed by the monotonic clock: plans, heartbeats, leases, limits. The step is
   an audit record and a high-resolution event, because logs carry the wall clock.
 - **Certificate.** Control needs none. Connections that are open go on until the client's own certificate
-  ends; a renewed file is taken up without a restart.
+  ends: then every call is refused and every open stream, those of vehicle priority among them, ends with
+  UNAUTHENTICATED, ten seconds later at the most where the wall clock was set meanwhile. A renewed file is
+  taken up without a restart.
 - **NaN policy, corrupt bundle.** A bundle is verified before it is kept and again before it is used. One
   whose scores are not finite keeps the stage in force, and after three failed decisions the version before
   decides.
