@@ -161,10 +161,11 @@ class Baseline:
         return known[nearest].delay_s * window.arrivals if abs(nearest - window.flow) <= CLOSE else None
 
     def table(self) -> dict[str, dict[str, list[float]]]:
-        """What there is, to be kept."""
+        """What there is, to be kept; may be called while another thread learns."""
+        # Copies, since the first window of a junction or of a flow may come in meanwhile.
         return {
-            junction: {str(flow): list(usual) for flow, usual in sorted(rows.items())}
-            for junction, rows in self._usual.items()
+            junction: {str(flow): list(usual) for flow, usual in sorted(rows.copy().items())}
+            for junction, rows in self._usual.copy().items()
         }
 
 
