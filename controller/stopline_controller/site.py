@@ -5,6 +5,8 @@ All mistakes are reported at once, each with its line, because a technician at a
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import difflib
 import ipaddress
 import re
@@ -14,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stopline_controller.drivers import DRIVERS, Driver
-from stopline_controller.site_tables import JunctionTable, SiteTables
+from stopline_controller.site_tables import ControllerTable, JunctionTable, PolicyTable, SiteTables
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.signing import load_public_key
 from stopline_signals.approach_map import ApproachMap, MapError, map_from_table
@@ -86,16 +88,21 @@ def read_site(path: Path) -> Site:
     except tomllib.TOMLDecodeError as error:
         raise InvalidSite(path, [_syntax_problem(error, text)]) from error
     reader = _Reader(path, LineMap(text))
-    try:
-        tables = SiteTables.model_validate(table)
-    except ValidationError as error:
-        reader.add_errors((), error, SiteTables)
-        reader.check_references(table)
-        raise InvalidSite(path, reader.problems) from None
-    site = reader.site(tables)
+    site = reader.site(reader.parts(table))
     if reader.problems:
         raise InvalidSite(path, reader.problems)
     return site
+
+
+class _Parts(NamedTuple):
+    """What of a site file can be told, for mistakes in one table must not hide those in another."""
+
+    tables: SiteTables
+    """Without the junctions; a table that cannot be told is one that claims nothing."""
+    junctions: dict[int, JunctionTable]
+    """By their place in the file."""
+    named: frozenset[str]
+    """Junctions that the file names, those among them whose tables cannot be told."""
 
 
 def is_loopback(address: str) -> bool:
@@ -133,13 +140,24 @@ class _Reader:
                     location, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})"
                 )
 
-    def site(self, tables: SiteTables) -> Site:
+    def parts(self, table: dict[str, Any]) -> _Parts:
+        """The tables, their own mistakes noted; unknown keys are left out, tables with other mistakes too."""
+        try:
+            tables = SiteTables.model_validate(table)
+        except ValidationError as error:
+            self.add_errors((), error, SiteTables)
+            return _told(_without_unknown(table, error))
+        rows = dict(enumerate(tables.junction))
+        return _Parts(tables, rows, frozenset(row.id for row in rows.values()))
+
+    def site(self, parts: _Parts) -> Site:
         """Load what the tables refer to, and check them against each other."""
+        tables, rows = parts.tables, parts.junctions
         self._check_listen(tables)
         self._check_v2x_address(tables)
         bundle = self._bundle(tables)
         junctions: list[JunctionSite] = []
-        for index, row in enumerate(tables.junction):
+        for index, row in rows.items():
             junction = self._junction(("junction", index), row, tables.controller.clock_rate)
             if junction is None:
                 continue
@@ -147,22 +165,12 @@ class _Reader:
             if bundle:
                 self._check_feeds(index, bundle, junction.plan)
         plans = {site.plan.junction: site.plan for site in junctions}
-        self._check_inbound(tables, plans)
+        self._check_inbound(tables, plans, parts.named)
         approaches = self._approaches(tables, plans)
-        for index, row in enumerate(tables.junction):
-            if row.id in [earlier.id for earlier in tables.junction[:index]]:
+        for index, row in rows.items():
+            if row.id in [earlier.id for place, earlier in rows.items() if place < index]:
                 self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
         return Site(self._path, tables, tuple(junctions), bundle, approaches)
-
-    def check_references(self, table: dict[str, Any]) -> None:
-        """When the tables themselves are wrong, still check the cabinets and plans that can be told."""
-        rows = table.get("junction")
-        found = cast("Sequence[Any]", rows) if isinstance(rows, list) else ()
-        for index, row in enumerate(found):
-            try:
-                self._junction(("junction", index), JunctionTable.model_validate(row), 1.0)
-            except ValidationError:
-                continue
 
     def _junction(self, where: tuple[str | int, ...], row: JunctionTable, rate: float) -> JunctionSite | None:
         before = len(self.problems)
@@ -241,7 +249,7 @@ class _Reader:
                 "only on loopback or unix:path; who checked the signatures hands frames over on this machine",
             )
 
-    def _check_inbound(self, tables: SiteTables, plans: dict[str, SignalPlan]) -> None:
+    def _check_inbound(self, tables: SiteTables, plans: dict[str, SignalPlan], named: frozenset[str]) -> None:
         for index, row in enumerate(tables.v2x.inbound if tables.v2x else ()):
             where = ("v2x", "inbound", index)
             plan = plans.get(row.junction)
@@ -250,7 +258,7 @@ class _Reader:
             if (row.latitude is None) != (row.longitude is None):
                 self.add(where, "needs latitude and longitude, or neither")
             if plan is None:
-                if row.junction not in [junction.id for junction in tables.junction]:
+                if row.junction not in named:
                     self.add((*where, "junction"), f"no junction {row.junction!r} in this file")
             elif row.group not in [group.name for group in plan.groups]:
                 self.add((*where, "group"), f"junction {row.junction} has no group {row.group!r}")
@@ -300,6 +308,44 @@ def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
     found = re.search(r"\(at line (\d+), column \d+\)", str(error))
     line = int(found[1]) if found else len(text.splitlines())
     return Problem(line, "file", f"is not TOML: {error}")
+
+
+def _without_unknown(table: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    """The table without the keys that the error calls unknown; the one given stays as it is."""
+    clean = copy.deepcopy(table)
+    for detail in error.errors(include_url=False, include_input=False):
+        if detail["type"] == "extra_forbidden":
+            inner: Any = clean
+            for part in detail["loc"][:-1]:
+                inner = inner[part]
+            del inner[detail["loc"][-1]]
+    return clean
+
+
+def _told(table: dict[str, Any]) -> _Parts:
+    """Every table by itself, as far as it is good; in place of the others stand ones that claim nothing."""
+    stand_ins = {"controller": ControllerTable(insecure=True), "policy": PolicyTable(bundle="none")}
+    found: dict[str, Any] = {}
+    for name, field in SiteTables.model_fields.items():
+        if name != "junction" and name in table:
+            kind: Any = field.annotation
+            try:
+                found[name] = TypeAdapter[Any](kind).validate_python(table[name])
+            except ValidationError:
+                found[name] = stand_ins.get(name, field.default)
+    rows: Any = table.get("junction")
+    listed = cast("Sequence[Any]", rows if isinstance(rows, list) else ())
+    junctions: dict[int, JunctionTable] = {}
+    for index, row in enumerate(listed):
+        with contextlib.suppress(ValidationError):
+            junctions[index] = JunctionTable.model_validate(row)
+    return _Parts(SiteTables.model_construct(**found), junctions, frozenset(_named(listed)))
+
+
+def _named(rows: Sequence[Any]) -> Iterator[str]:
+    for row in rows:
+        if isinstance(row, dict):
+            yield str(cast("dict[str, Any]", row).get("id"))
 
 
 def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

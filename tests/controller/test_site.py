@@ -198,3 +198,48 @@ v = 2
     assert lines.line(("list", 0, "inner", "w", "deep")) == 16
     assert lines.line(("list", 1, "v")) == 18
     assert lines.line(("list", 1, "absent")) == 17
+
+
+def test_mistakes_of_every_layer_are_reported_at_once(tmp_path: Path) -> None:
+    """Unknown keys, values, addresses, the bundle, the map, plans and cabinets, each in its own layer."""
+    path = write_site(
+        tmp_path,
+        {"A": 'driver = "memory"\nbaud = 1', "B": 'driver = "memory"'},
+        controller="nmae = 1",
+        policy='bundle = "nowhere.bundle"\nmin_covrage = 0.5',
+        extra='[priority]\nmap = "nowhere.toml"\n[logs]\nkeep_records = 1\n[v2x]\n'
+        'address = "192.0.2.1:4735"\npeers = ["x"]\n'
+        '[[v2x.inbound]]\nintersection = 1\nlane = 1\njunction = "Z"\ngroup = "side"',
+    )
+    _edit(path, "127.0.0.1:0", "0.0.0.0:50061")
+    _edit(path, 'plan = "B.toml"', 'plan = "missing.toml"')
+    assert _problems(path).keys() == {
+        "controller.nmae",
+        "controller.insecure",
+        "policy.min_covrage",
+        "policy.bundle",
+        "priority.map",
+        "logs.keep_records",
+        "v2x.address",
+        "v2x.inbound[0].junction",
+        "junction[0].cabinet.baud",
+        "junction[1].plan",
+    }
+
+
+def test_a_table_that_cannot_be_told_makes_no_mistakes_elsewhere(tmp_path: Path) -> None:
+    """Values of the wrong type leave nothing to judge: neither TLS nor the bundle is missed then."""
+    path = write_site(tmp_path, {"A": 'driver = "memory"', "B": 'driver = "memory"'})
+    _edit(path, "insecure = true", 'insecure = "perhaps"')
+    _edit(path, 'bundle = "tiny.bundle"', "bundle = 7")
+    _edit(path, 'plan = "A.toml"', "plan = 7")
+    inbound = '[[v2x.inbound]]\nintersection = 1\nlane = 1\njunction = "A"\ngroup = "side"\n'
+    path.write_text(path.read_text() + '[v2x]\npeers = ["x"]\n' + inbound)
+    assert _problems(path).keys() == {"controller.insecure", "policy.bundle", "junction[0].plan"}
+
+
+@pytest.mark.parametrize("text", ["junction = 7", "junction = [7]", "controller = 7\nsurprise = 1", ""])
+def test_a_file_of_another_shape_is_refused_with_its_mistakes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(text)
+    assert _problems(path)

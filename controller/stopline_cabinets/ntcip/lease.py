@@ -29,7 +29,7 @@ RECORD = 512
 """Bytes of the record: always as many, because to change a file's length takes milliseconds."""
 LONGEST_LABEL = 64
 MISTAKES = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR})
-"""What a person set up wrongly (a link, another user's file): unlike a full disk it does not pass by itself."""
+"""What a person set up wrongly (a link, another user's file): unlike a full disk it does not pass."""
 
 
 class Holder(NamedTuple):
