@@ -3,6 +3,9 @@
 The control thread asks `decide` and hands snapshots to `note`; everything else is for the services. A change
 takes effect with the next decision. A policy that passes a limit is replaced within the same decision, by the
 version in charge before it, else by the local plans.
+
+Nothing that takes its time happens under the lock that the control thread waits for: the history is written
+by the service that changed it before it answers, else by `tidy`, and models are loaded beside it.
 """
 
 from __future__ import annotations
@@ -15,10 +18,25 @@ import structlog
 
 from stopline_controller.alarms import Alarms
 from stopline_controller.audit import AuditLog, Entry
+from stopline_controller.audit_chain import AuditError
 from stopline_controller.clock import Clock
 from stopline_controller.policies import PolicyFacts, host_bundle
 from stopline_controller.policy_seat import Seat
-from stopline_controller.policy_store import LOCAL, PolicyError, PolicyStore, State, Version
+from stopline_controller.policy_store import (
+    ACTIVATED,
+    CONTROLLER,
+    DAMAGED,
+    LOCAL,
+    ROLLED_BACK,
+    SHADOW_ENDED,
+    SHADOW_FAILED,
+    PolicyError,
+    PolicyStore,
+    State,
+    Version,
+    rolled_back_alarm,
+    why_rolled_back,
+)
 from stopline_controller.policy_traffic import Traffic
 from stopline_controller.policy_watch import Limits
 from stopline_controller.snapshots import Snapshot
@@ -32,7 +50,9 @@ log = structlog.get_logger(__name__)
 
 NONE = "none"
 """What is activated to leave the junctions to their local plans."""
-SITE_FILE, CONTROLLER = "site file", "controller"
+SITE_FILE = "site file"
+CAUGHT_UP = 50_000
+"""The latest audit records that may hold a change the history misses: it is written within seconds."""
 ALARM = "policy"
 SHADOW_LOG_S = 600.0
 """Real seconds between two lines of log about the agreement of a shadow."""
@@ -67,6 +87,9 @@ class PolicyRoom:
         self._limits = limits
         self._shadow_decisions = shadow_decisions
         self._lock = threading.RLock()
+        """Held for moments: the control thread waits for it."""
+        self._files = threading.Lock()
+        """Held while files are read or written; taken before `_lock`, never after it, nor in control."""
         self._ready: dict[str, Seat] = {}
         """The version a roll-back would take, ready to decide."""
         self._tried: dict[str, int] = {}
@@ -79,6 +102,7 @@ class PolicyRoom:
     def open(self, site: Bundle | None) -> None:
         """Take up what was in charge before the stop, or the site file's bundle when that changed."""
         store, sha = self.store, site.sha256 if site else LOCAL
+        self._catch_up()
         if site is not None:
             self._keep_sites_own(site)
         if store.charge and store.site == sha:
@@ -88,7 +112,7 @@ class PolicyRoom:
             self._take_charge(self._seat(site) if site else None, SITE_FILE, "named by the site file")
         self._alarms.set(ALARM, store.alarm)
         self._prepare()
-        store.save()
+        self._save()
 
     def on_pace(self, pace: Callable[[float], None]) -> None:
         """Have `pace` told, in the control thread, how many seconds lie between two decisions."""
@@ -161,11 +185,14 @@ class PolicyRoom:
     def load(self, bundle: Bundle, who: str) -> Version:
         """Keep a verified bundle that every junction can feed; BundleError, PolicyError otherwise."""
         self._seat(bundle)
-        with self._lock:
-            version = self.store.keep(bundle, who)
-            self._record("policy-loaded", who, version.sha256, name=version.name, signed_by=version.signed_by)
-            self.store.save()
-            return version
+        with self._files:
+            self.store.copy(bundle)
+            with self._lock:
+                name, signed_by = bundle.manifest.name, bundle.signed_by
+                self._record("policy-loaded", who, bundle.sha256, name=name, signed_by=signed_by)
+                version = self.store.enter(bundle, who)
+        self._save()
+        return version
 
     def refused(self, who: str, reason: str) -> None:
         """Record a bundle that was not taken."""
@@ -174,17 +201,19 @@ class PolicyRoom:
     def shadow(self, start: str, who: str) -> Seat | None:
         """Put a version in shadow (empty: none); returns the one that was there, with its figures."""
         version = self.store.find(start) if start else None
-        if version is not None and version.state is State.ACTIVE:
-            raise PolicyError(f"{version.name} is in charge; it cannot be its own shadow")
+        if version is not None:
+            _check_shadow(version)
         made = self._made(version) if version else None
         with self._lock:
+            if made is not None:
+                _check_shadow(self.store.find(made.sha256))
             before = self._end_shadow(who, f"taken out of shadow by {who}")
             if made is not None:
                 self._record("policy-shadow", who, made.sha256, name=made.name)
                 self.store.mark(made.sha256, State.SHADOW, f"put in shadow by {who}")
                 self.shadowing = made
-            self.store.save()
-            return before
+        self._save()
+        return before
 
     def activate(self, start: str, who: str, reason: str, *, again: bool = False) -> int:
         """Put a version in charge (NONE: the local plans); returns the number of its audit record."""
@@ -194,9 +223,12 @@ class PolicyRoom:
             self._check_activation(version, again)
         made = self._made(version) if version else None
         with self._lock:
-            if made is not None and self.shadowing is not None and self.shadowing.sha256 == made.sha256:
-                self._end_shadow(who, "activated")
-            return self._by_hand(made, "policy-activated", who, reason)
+            if made is not None:
+                # It may have failed in shadow while its model was loaded.
+                self._check_activation(self.store.find(made.sha256), again)
+            number = self._by_hand(made, ACTIVATED, who, reason)
+        self._save()
+        return number
 
     def roll_back(self, who: str, reason: str) -> int:
         """Put the version before in charge again; returns the number of its audit record."""
@@ -205,23 +237,24 @@ class PolicyRoom:
             if self.active is None:
                 raise PolicyError("the local plans are in charge already; activate a version instead")
             following = self._next()
-            self.store.mark(self.active.sha256, State.ROLLED_BACK, f"rolled back by {who}: {reason}")
-            return self._by_hand(following, "policy-rolled-back", who, reason)
+            self.store.mark(self.active.sha256, State.ROLLED_BACK, why_rolled_back(who, reason))
+            number = self._by_hand(following, ROLLED_BACK, who, reason)
+        self._save()
+        return number
 
     def tidy(self) -> None:
-        """Do what may take its time: files a full disk refused, the next version, a line of log."""
+        """Do what may take its time: write what control changed, load the next version, a line of log."""
+        self._save()
         self._traffic.save()
-        with self._lock:
-            self.store.retry()
-            self._prepare()
-            shadow = self.shadowing
+        self._prepare()
+        shadow = self.shadowing
         if shadow is not None and time.monotonic() - self._said_at >= SHADOW_LOG_S:
             self._said_at = time.monotonic()
             log.info("policy_in_shadow", policy=shadow.name, **shadow.total._asdict())
 
     # Changing who is in charge; under the lock, but at the start.
 
-    def _take_charge(self, seat: Seat | None, who: str, reason: str, kind: str = "policy-activated") -> int:
+    def _take_charge(self, seat: Seat | None, who: str, reason: str, kind: str = ACTIVATED) -> int:
         """Record the change, then make it."""
         before, sha = self.active, seat.sha256 if seat else LOCAL
         number = self._record(
@@ -232,12 +265,11 @@ class PolicyRoom:
             before=before.sha256 if before else LOCAL,
             reason=reason,
         )
-        if before is not None and self.store.versions[before.sha256].state is State.ACTIVE:
-            self.store.mark(before.sha256, State.LOADED, f"{kind.removeprefix('policy-')} by {who}: {reason}")
+        if self.shadowing is not None and self.shadowing.sha256 == sha:
+            self._end_shadow(who, "put in charge")
+        self.store.put_in_charge(sha, reason, f"{kind.removeprefix('policy-')} by {who}: {reason}")
+        if before is not None and self.store.versions[before.sha256].state is State.LOADED:
             self._ready[before.sha256] = before
-        if self.store.charge[-1:] != [sha]:
-            self.store.charge.append(sha)
-        self.store.mark(sha, State.ACTIVE, reason)
         self._why_local = f"the local plans were put in charge by {who}: {reason}"
         if who == SITE_FILE:
             self._why_local = "this site runs without a policy"
@@ -248,7 +280,6 @@ class PolicyRoom:
         number = self._take_charge(seat, who, reason, kind)
         self.store.alarm = ""
         self._alarms.set(ALARM, "")
-        self.store.save()
         return number
 
     def _replace(self, seat: Seat, objection: str) -> bool:
@@ -266,10 +297,9 @@ class PolicyRoom:
             to = following.name if following else "the local plans"
             log.error("policy_rolled_back", policy=seat.name, to=to, reason=objection)
             self.store.mark(seat.sha256, State.ROLLED_BACK, objection)
-            self._take_charge(following, CONTROLLER, objection, "policy-rolled-back")
-            self.store.alarm = f"policy {seat.name} was rolled back to {to}: {objection}"
+            self._take_charge(following, CONTROLLER, objection, ROLLED_BACK)
+            self.store.alarm = rolled_back_alarm(seat.name, to, objection)
             self._alarms.set(ALARM, self.store.alarm)
-            self.store.save()
             return True
 
     def _compare(self, shadow: Seat, views: Sequence[JunctionView], acted: Sequence[Proposal | None]) -> None:
@@ -279,34 +309,67 @@ class PolicyRoom:
         if objection:
             with self._lock:
                 if self.shadowing is shadow:
-                    self._end_shadow(CONTROLLER, f"failed in shadow: {objection}", State.ROLLED_BACK)
-                    self.store.save()
+                    self._end_shadow(CONTROLLER, SHADOW_FAILED + objection)
+                    self.store.mark(shadow.sha256, State.ROLLED_BACK, SHADOW_FAILED + objection)
 
-    def _end_shadow(self, who: str, reason: str, state: State = State.LOADED) -> Seat | None:
+    def _end_shadow(self, who: str, reason: str) -> Seat | None:
         shadow, self.shadowing = self.shadowing, None
         if shadow is not None:
-            self._record("policy-shadow-ended", who, shadow.sha256, reason=reason, **shadow.total._asdict())
-            self.store.mark(shadow.sha256, state, reason)
+            self._record(SHADOW_ENDED, who, shadow.sha256, reason=reason, **shadow.total._asdict())
+            self.store.end_shadow(shadow.sha256, reason)
         return shadow
 
     def _next(self) -> Seat | None:
         """The seat that takes over from the one in charge; None: the local plans."""
         return next((self._ready[sha] for sha in self.store.before() if sha in self._ready), None)
 
+    # Files and models; not in control, and without its lock.
+
+    def _save(self) -> None:
+        """Write the history when it changed."""
+        with self._files:
+            with self._lock:
+                if not self.store.unsaved:
+                    return
+                # Whatever changes the versions is recorded under the same lock: up to here all is taken in.
+                page = self.store.page(self._audit.last)
+            self.store.write(page)
+
     def _prepare(self) -> None:
         """Have the version that would take over ready, and no other."""
-        if not self.store.charge:
-            return
-        for sha in self.store.before():
-            if sha == LOCAL or sha in self._ready:
-                break
+        while sha := self._missing():
             try:
-                self._ready[sha] = self._seat(self.store.bundle(sha))
-                break
+                with self._files:
+                    bundle = self.store.bundle(sha)
+                seat = self._seat(bundle)
             except BundleError as error:
-                self._damaged(sha, error)
-        wanted = next(iter(self.store.before()))
-        self._ready = {sha: seat for sha, seat in self._ready.items() if sha == wanted}
+                with self._lock:
+                    self._damaged(sha, error)
+                continue
+            with self._lock:
+                self._ready[sha] = seat
+
+    def _missing(self) -> str:
+        """The version that would take over and is not ready; empty: it is, and no other is kept so."""
+        with self._lock:
+            wanted = next(iter(self.store.before())) if self.store.charge else LOCAL
+            if wanted != LOCAL and wanted not in self._ready:
+                return wanted
+            self._ready = {sha: seat for sha, seat in self._ready.items() if sha == wanted}
+            return ""
+
+    def _catch_up(self) -> None:
+        """Take in what was in force, and recorded so, when a kill came before the history was written."""
+        store = self.store
+        if store.audited is None:
+            return
+        first = max(store.audited, self._audit.last - CAUGHT_UP) + 1
+        try:
+            store.catch_up(self._audit.read(first))
+        except (AuditError, KeyError, ValueError) as error:
+            log.error(
+                "policy_history_not_caught_up", error=repr(error), remedy="look at `stopline policy list`"
+            )
 
     def _resume(self, site: Bundle | None) -> None:
         """Go on with the version that was in charge, or the latest before it that can still be read."""
@@ -325,22 +388,23 @@ class PolicyRoom:
 
     def _damaged(self, sha: str, error: BundleError) -> None:
         log.error("policy_version_damaged", sha256=sha, error=str(error), remedy="load it again")
-        self.store.mark(sha, State.ROLLED_BACK, f"damaged: {error}")
+        self.store.mark(sha, State.ROLLED_BACK, f"{DAMAGED}{error}")
 
     def _keep_sites_own(self, site: Bundle) -> None:
         try:
-            self.store.keep(site, SITE_FILE)
+            self.store.copy(site)
         except PolicyError as error:
             # It can be read where the site file says; only a roll-back to it will not survive its removal.
             log.error("policy_not_kept", error=str(error))
-            self.store.enter(site, SITE_FILE)
+        self.store.enter(site, SITE_FILE)
 
     def _check_activation(self, version: Version, again: bool) -> None:
         if version.state is State.ACTIVE:
             raise PolicyError(f"{version.name} is in charge already")
-        if version.state is State.ROLLED_BACK and not again:
+        settled = version.settled()
+        if settled.state is State.ROLLED_BACK and not again:
             raise PolicyError(
-                f"{version.name} was rolled back ({version.reason}); say `again` to activate it all the same"
+                f"{version.name} was rolled back ({settled.reason}); say `again` to activate it all the same"
             )
         tried = self._tried.get(version.sha256, 0)
         if tried < self._shadow_decisions:
@@ -368,6 +432,11 @@ class PolicyRoom:
     def _record(self, kind: str, who: str, sha: str, **detail: object) -> int:
         entry = Entry(kind, self._clock.tenths(), "", who, {"bundle": sha, **detail})
         return self._audit.append([entry])[0]
+
+
+def _check_shadow(version: Version) -> None:
+    if version.state is State.ACTIVE:
+        raise PolicyError(f"{version.name} is in charge; it cannot be its own shadow")
 
 
 def _need(who: str, reason: str) -> None:

@@ -1,24 +1,27 @@
 """Versions of the policy on disk: which bundles there are, which was in charge when, and why.
 
-A folder with one zip per version and `policies.json`, written anew and renamed at every change. A disk that
-refuses it costs the memory of the change, never the change: an alarm stands until it is written.
+A folder with one zip per version and `policies.json`, written anew and renamed soon after every change; what
+a kill leaves unwritten is taken from the audit log. A disk that refuses it costs the memory of the change,
+never the change: an alarm stands until it is written.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from stopline_controller.alarms import Alarms
+from stopline_controller.audit_chain import Record
 from stopline_controller.files import write_whole
 from stopline_policy.bundle import MANIFEST_FILE, SIGNATURE_FILE, Bundle, read_bundle
 from stopline_signals.errors import BundleError, StoplineError
@@ -32,6 +35,14 @@ REMEMBERED = 50
 LOCAL = ""
 """Stands for the local plans where a version's SHA-256 would."""
 ALARM = "policy versions"
+CONTROLLER = "controller"
+"""Who acts when nobody asked."""
+ACTIVATED, ROLLED_BACK, SHADOW_ENDED = "policy-activated", "policy-rolled-back", "policy-shadow-ended"
+"""Kinds of audit records that `catch_up` takes in."""
+SHADOW_FAILED = "failed in shadow: "
+"""How the reason begins for which the controller itself ends a shadow."""
+DAMAGED = "damaged: "
+"""How the reason begins for which a version whose copy cannot be read is nobody's successor."""
 
 
 class PolicyError(StoplineError):
@@ -60,10 +71,31 @@ class Version:
     changed_us: int
     state: State = State.LOADED
     reason: str = ""
+    blame: str = ""
+    """In shadow: why it was rolled back before; empty when it was not."""
+
+    def settled(self) -> Version:
+        """The same as it is once it is out of shadow: being tried there clears no roll-back."""
+        if self.state is not State.SHADOW:
+            return self
+        if self.blame:
+            return replace(self, state=State.ROLLED_BACK, reason=self.blame, blame="")
+        return replace(self, state=State.LOADED)
+
+
+class Page(NamedTuple):
+    """What is to be written of a moment, and which versions are gone since."""
+
+    text: str
+    forgotten: Sequence[str]
 
 
 class PolicyStore:
-    """The versions and who was in charge; its user keeps it to one thread at a time."""
+    """The versions and who was in charge.
+
+    Its user keeps `page` and what changes versions to one thread at a time, and likewise `write` and what
+    reads or copies bundles: those two may overlap.
+    """
 
     def __init__(self, folder: Path, keys: Iterable[Ed25519PublicKey] | None, alarms: Alarms) -> None:
         """Read what is there; a history that cannot be read is set aside and begun anew."""
@@ -76,31 +108,44 @@ class PolicyStore:
         """The version the site file named when it was read last."""
         self.alarm = ""
         """What operators are to be told until an engineer acts."""
+        self.unsaved = False
+        """Whether something changed that is not written yet."""
+        self.audited: int | None = None
+        """The audit record up to which the history on disk knows everything; None: it does not say."""
         self._keys = None if keys is None else list(keys)
         self._alarms = alarms
-        self._unwritten = False
         folder.mkdir(parents=True, exist_ok=True)
         self._read()
 
-    def keep(self, bundle: Bundle, by: str) -> Version:
-        """Keep a copy of a verified bundle; PolicyError when the disk refuses it or it changed meanwhile."""
-        known = self.versions.get(bundle.sha256)
-        if known is not None and self._path(bundle.sha256).exists():
-            return known
+    def copy(self, bundle: Bundle) -> None:
+        """Have a copy of a verified bundle; PolicyError when the disk refuses it or it changed meanwhile.
+
+        A copy that is there is read whole: one that is damaged is replaced.
+        """
         target = self._path(bundle.sha256)
+        if self._whole(bundle.sha256):
+            return
         try:
             _copy(bundle, target)
             copied = self.read(target)
-        except (OSError, BundleError) as error:
+        except (OSError, zipfile.BadZipFile, BundleError) as error:
             target.unlink(missing_ok=True)
             raise PolicyError(f"bundle {bundle.manifest.name} cannot be kept: {error}") from error
         if copied.sha256 != bundle.sha256:
             target.unlink(missing_ok=True)
             raise PolicyError(f"{bundle.path}: changed while it was copied; load it again")
-        return self.enter(bundle, by)
 
     def enter(self, bundle: Bundle, by: str) -> Version:
-        """Note a version, whether or not there is a copy of it."""
+        """Note a version, whether or not there is a copy of it; one that is known stays what it is.
+
+        Only what was set aside as damaged comes back: loading it again is what repairs it.
+        """
+        self.unsaved = True
+        known = self.versions.get(bundle.sha256)
+        if known is not None:
+            if known.state is State.ROLLED_BACK and known.reason.startswith(DAMAGED):
+                self.mark(bundle.sha256, State.LOADED, f"was damaged, loaded again by {by}")
+            return self.versions[bundle.sha256]
         wall = time.time_ns() // 1000
         manifest = bundle.manifest
         self.versions[bundle.sha256] = version = Version(
@@ -115,8 +160,12 @@ class PolicyStore:
         return version
 
     def read(self, path: Path) -> Bundle:
-        """Read and verify a bundle from elsewhere, by the keys trusted here."""
-        return read_bundle(path, self._keys)
+        """Read and verify a bundle from elsewhere, by the keys trusted here; BundleError otherwise."""
+        try:
+            return read_bundle(path, self._keys)
+        except (RuntimeError, ValueError) as error:
+            # One flipped bit makes a file of an archive pass for an encrypted one.
+            raise BundleError(f"{path}: damaged archive ({error}); copy or export it again") from error
 
     def bundle(self, sha256: str) -> Bundle:
         """Read and verify the copy of a version; BundleError when it is damaged or gone."""
@@ -136,39 +185,77 @@ class PolicyStore:
 
     def mark(self, sha256: str, state: State, reason: str) -> None:
         """Note what a version does from now on."""
+        self.unsaved = True
         if sha256 in self.versions:
+            before = self.versions[sha256].settled()
+            blame = before.reason if state is State.SHADOW and before.state is State.ROLLED_BACK else ""
             wall = time.time_ns() // 1000
-            version = replace(self.versions[sha256], state=state, reason=reason, changed_us=wall)
+            version = replace(before, state=state, reason=reason, blame=blame, changed_us=wall)
             self.versions[sha256] = version
+
+    def end_shadow(self, sha256: str, reason: str) -> None:
+        """Note that a version is out of shadow: loaded, or rolled back as it was before."""
+        settled = self.versions[sha256].settled()
+        self.mark(sha256, settled.state, settled.reason if settled.state is State.ROLLED_BACK else reason)
+
+    def put_in_charge(self, sha256: str, reason: str, ousted: str) -> None:
+        """Note who is in charge from now on; `ousted` is why the one before, unless rolled back, is not."""
+        before = self.charge[-1] if self.charge else LOCAL
+        if before in self.versions and self.versions[before].state is State.ACTIVE:
+            self.mark(before, State.LOADED, ousted)
+        if self.charge[-1:] != [sha256]:
+            self.charge.append(sha256)
+        self.mark(sha256, State.ACTIVE, reason)
+
+    def catch_up(self, records: Iterable[Record]) -> None:
+        """Take in what was recorded after `audited`: a kill may leave it unwritten here."""
+        for record in records:
+            if record.kind == SHADOW_ENDED:
+                detail = json.loads(record.detail)
+                if detail["reason"].startswith(SHADOW_FAILED):
+                    self.mark(detail["bundle"], State.ROLLED_BACK, detail["reason"])
+            elif record.kind in (ACTIVATED, ROLLED_BACK):
+                self._repeat(record.kind, record.actor, json.loads(record.detail))
+
+    def _repeat(self, kind: str, who: str, detail: Mapping[str, str]) -> None:
+        before, reason = detail["before"], detail["reason"]
+        if who != CONTROLLER:
+            self.alarm = ""
+        if kind == ROLLED_BACK:
+            self.mark(before, State.ROLLED_BACK, why_rolled_back(who, reason))
+            if who == CONTROLLER and before in self.versions:
+                self.alarm = rolled_back_alarm(self.versions[before].name, detail["name"], reason)
+        self.put_in_charge(detail["bundle"], reason, f"{kind.removeprefix('policy-')} by {who}: {reason}")
 
     def before(self) -> Sequence[str]:
         """Who may take over: those in charge before the one that is, latest first, down to nobody."""
         past = [sha for sha in reversed(self.charge) if sha != self.charge[-1]]
         until_local = past[: past.index(LOCAL)] if LOCAL in past else past
-        known = [self.versions[sha] for sha in dict.fromkeys(until_local) if sha in self.versions]
+        known = [self.versions[sha].settled() for sha in dict.fromkeys(until_local) if sha in self.versions]
         return [*(v.sha256 for v in known if v.state is not State.ROLLED_BACK), LOCAL]
 
-    def save(self) -> None:
-        """Write the history; a disk that refuses raises an alarm, and `retry` tries again."""
+    def page(self, audited: int) -> Page:
+        """Take what `write` is to write; `audited` is the latest audit record taken in."""
         del self.charge[:-REMEMBERED]
-        self._forget()
-        text = json.dumps(
-            {
-                "site": self.site,
-                "charge": self.charge,
-                "alarm": self.alarm,
-                "versions": [asdict(version) for version in self.versions.values()],
-            },
-            indent=1,
-        )
-        self._unwritten = not write_whole(self._file, text)
-        problem = "the policy's history cannot be written; free disk space" if self._unwritten else ""
-        self._alarms.set(ALARM, problem)
+        forgotten = self._forget()
+        self.unsaved = False
+        content = {
+            "site": self.site,
+            "charge": self.charge,
+            "alarm": self.alarm,
+            "audited": audited,
+            "versions": [_row(version) for version in self.versions.values()],
+        }
+        return Page(json.dumps(content, indent=1), forgotten)
 
-    def retry(self) -> None:
-        """Write what a disk refused before."""
-        if self._unwritten:
-            self.save()
+    def write(self, page: Page) -> None:
+        """Write the history, which may take its time; a disk that refuses raises an alarm."""
+        written = write_whole(self._file, page.text)
+        for sha in page.forgotten:
+            self._path(sha).unlink(missing_ok=True)
+        if not written:
+            self.unsaved = True
+        self._alarms.set(ALARM, "" if written else "the policy's history cannot be written; free disk space")
 
     @property
     def _file(self) -> Path:
@@ -183,7 +270,9 @@ class PolicyStore:
         try:
             table: Any = json.loads(self._file.read_text())
             rows = [replace(Version(**row), state=State(row["state"])) for row in table["versions"]]
-            self.versions = {row.sha256: row for row in rows}
+            # No shadow survives a stop, though older releases wrote that there was one.
+            self.versions = {row.sha256: row.settled() for row in rows}
+            self.audited = table.get("audited")
             self.site, self.charge, self.alarm = table["site"], list(table["charge"]), table["alarm"]
         except (OSError, ValueError, TypeError, KeyError) as error:
             aside = self._file.with_suffix(".damaged")
@@ -191,31 +280,58 @@ class PolicyStore:
             log.error("policy_history_damaged", kept_as=str(aside), error=repr(error))
             self.versions, self.site, self.charge, self.alarm = {}, LOCAL, [], ""
 
-    def _forget(self) -> None:
-        """Remove the oldest versions beyond those kept, but none that is in use or next in line."""
+    def _whole(self, sha256: str) -> bool:
+        try:
+            self.bundle(sha256)
+        except BundleError:
+            return False
+        return True
+
+    def _forget(self) -> Sequence[str]:
+        """Drop the oldest versions beyond those kept, but none that is in use or next in line."""
         needed = {*self.charge[-2:], *self.before()[:1], self.site}
         idle = [
             sha
             for sha, version in self.versions.items()
             if sha not in needed and version.state in (State.LOADED, State.ROLLED_BACK)
         ]
-        for sha in idle[: max(len(self.versions) - KEPT, 0)]:
+        forgotten = idle[: max(len(self.versions) - KEPT, 0)]
+        for sha in forgotten:
             del self.versions[sha]
-            self._path(sha).unlink(missing_ok=True)
+        return forgotten
+
+
+def why_rolled_back(who: str, reason: str) -> str:
+    """What stands beside a version that was rolled back."""
+    return reason if who == CONTROLLER else f"rolled back by {who}: {reason}"
+
+
+def rolled_back_alarm(name: str, to: str, reason: str) -> str:
+    """What operators are told when the controller rolled a policy back."""
+    return f"policy {name} was rolled back to {to}: {reason}"
+
+
+def _row(version: Version) -> dict[str, object]:
+    row = asdict(version.settled())
+    del row["blame"]
+    return row
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
-    """Write the files of a bundle, and only those it lists, as a zip."""
-    if bundle.path == target:
-        return
+    """Write the files of a bundle, and only those it lists, as a zip; OSError, BadZipFile."""
     names = [MANIFEST_FILE, SIGNATURE_FILE, *bundle.manifest.files]
     beside = target.with_suffix(".new")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-        if bundle.path.is_dir():
-            for name in names:
-                archive.write(bundle.path / name, name)
-        else:
-            with zipfile.ZipFile(bundle.path) as source:
+    try:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+            if bundle.path.is_dir():
                 for name in names:
-                    archive.writestr(name, source.read(name))
-    beside.replace(target)
+                    archive.write(bundle.path / name, name)
+            else:
+                with zipfile.ZipFile(bundle.path) as source:
+                    for name in names:
+                        archive.writestr(name, source.read(name))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
