@@ -2,11 +2,12 @@
 
 Every record carries the SHA-256 of its predecessor, so a record changed or taken out later is found. The
 database is SQLite in WAL mode: a commit survives the death of the process at any point. A disk that refuses
-holds control up for nothing: records wait in memory and an alarm stands.
+holds control up for nothing, not even at the start: records wait in memory and an alarm stands.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import structlog
 
 from stopline_controller.audit_chain import (
-    COLUMNS,
+    GENESIS,
     PRUNED,
     Base,
     Filter,
@@ -61,12 +62,19 @@ class Entry(NamedTuple):
     detail: Mapping[str, object] = {}
 
 
+class End(NamedTuple):
+    """Where a chain ends: what it begins with, and the number and hash of its last record."""
+
+    base: Base = Base()
+    last: int = 0
+    hash: str = GENESIS
+
+
 class AuditLog:
     """Appends records and reads them back; may be used from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the log; its last record is the head new ones are chained to."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.failing = False
         """True while the disk refuses records: control goes on, an alarm stands."""
@@ -75,19 +83,16 @@ class AuditLog:
         self._lock = threading.Lock()
         self._held: list[Record] = []
         self._retry_at = 0.0
-        self._connection = sqlite3.connect(
-            path, check_same_thread=False, isolation_level=None, timeout=BUSY_S
-        )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL: a commit survives kill -9; only a power cut may take the latest ones.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
-        self._base = read_base(self._connection)
-        last = self._connection.execute(
-            f"SELECT {COLUMNS} FROM audit ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        self._last: int = last[0] if last else self._base.sequence
-        self._head: str = last[7] if last else self._base.hash
+        self._opened = False
+        """False until the file could be opened; until then everything is held."""
+        self._connection = _connect(Path(":memory:"))
+        self._begin = End()
+        """The end of the file that the first record of this process was chained to."""
+        self._base, self._last, self._head = self._begin
+        self._open()
+        if not self._opened:
+            self._begin = _last_look(path)
+            self._base, self._last, self._head = self._begin
 
     @property
     def last(self) -> int:
@@ -105,18 +110,23 @@ class AuditLog:
             return []
         wall = time.time_ns() // 1000
         with self._lock:
-            room = HELD_BACK - len(self._held)
+            room = max(HELD_BACK - len(self._held), 0)
             self.lost += max(len(entries) - room, 0)
             made = [self._chain(entry, wall) for entry in entries[:room]]
             self._held += made
-            if not self.failing or time.monotonic() >= self._retry_at:
+            # Opening takes as long as the disk does: that is left to `flush`, where nobody waits for it.
+            if self._opened and (not self.failing or time.monotonic() >= self._retry_at):
                 self._commit(wall)
             return [record.sequence for record in made] + [0] * (len(entries) - len(made))
 
     def flush(self) -> None:
-        """Try to write what waits in memory, if the last attempt was a while ago."""
+        """Try to open the file, and to write what waits in memory, if the last attempt was a while ago."""
+        if time.monotonic() < self._retry_at:
+            return
+        if not self._opened:
+            self._open()
         with self._lock:
-            if self._held and time.monotonic() >= self._retry_at:
+            if self._opened and (self._held or self.failing):
                 self._commit(time.time_ns() // 1000)
 
     def read(
@@ -155,13 +165,44 @@ class AuditLog:
             return 0 if self.failing else PRUNED_AT_ONCE
 
     def close(self) -> None:
-        """Close the database; what was appended is on disk already."""
+        """Try a last time to write what waits in memory, say what is lost, and close the database."""
+        self._retry_at = 0.0
+        if self.failing:
+            self.flush()
+        with self._lock:
+            if self._held:
+                log.error("audit_records_lost", path=str(self.path), records=len(self._held) + self.lost)
+            self._connection.close()
+
+    def _open(self) -> None:
+        """Go on in the file, as soon as the disk lets it be opened."""
+        try:
+            connection, end = _opened(self.path)
+        except (sqlite3.Error, OSError) as error:
+            self._hold(error)
+            return
         with self._lock:
             self._connection.close()
+            self._connection, self._opened, self._base = connection, True, end.base
+            if end != self._begin:
+                self._chain_again(end)
+
+    def _chain_again(self, end: End) -> None:
+        """Chain what waits to the end of the file, which could not be read when it was numbered."""
+        waiting, moved = self._held, end.last - self._begin.last
+        self._last, self._head = end.last, end.hash
+        self._held = [self._link(record[1:-1]) for record in waiting]
+        if waiting:
+            log.warning("audit_renumbered", path=str(self.path), records=len(waiting), by=moved)
+            detail = {"from": waiting[0].sequence, "to": waiting[-1].sequence, "by": moved}
+            self._held.append(self._chain(Entry("renumbered", 0, detail=detail), time.time_ns() // 1000))
 
     def _chain(self, entry: Entry, wall: int) -> Record:
         detail = json.dumps(entry.detail, sort_keys=True, separators=(",", ":"))
-        body = (self._last + 1, wall, entry.tenths, entry.kind, entry.junction, entry.actor, detail)
+        return self._link((wall, entry.tenths, entry.kind, entry.junction, entry.actor, detail))
+
+    def _link(self, content: tuple[int, int, str, str, str, str]) -> Record:
+        body = (self._last + 1, *content)
         self._last, self._head = self._last + 1, chain_hash(self._head, body)
         return Record(*body, self._head)
 
@@ -190,8 +231,46 @@ class AuditLog:
             self.lost = 0
             self._commit(wall)
 
-    def _hold(self, error: sqlite3.Error) -> None:
+    def _hold(self, error: sqlite3.Error | OSError) -> None:
         self._retry_at = time.monotonic() + RETRY_S
         if not self.failing:
             self.failing = True
             log.error("audit_cannot_write", path=str(self.path), error=str(error), remedy="free disk space")
+
+
+def _connect(path: Path, timeout: float = BUSY_S) -> sqlite3.Connection:
+    return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout)
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, End]:
+    """The database and the end of its chain. sqlite3.Error, OSError: the disk refuses."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL: a commit survives kill -9; only a power cut may take the latest ones.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+        return connection, _end(connection)
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
+def _last_look(path: Path) -> End:
+    """The end of the chain in a file that may not be writable; the beginning when it cannot be read."""
+    try:
+        if path.is_file() and path.stat().st_size:
+            with contextlib.closing(_connect(path)) as connection:
+                # Nobody else: then SQLite wants no file of shared memory, for which a full disk has no room.
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                return _end(connection)
+    except (sqlite3.Error, OSError) as error:
+        log.warning("audit_cannot_read", path=str(path), error=str(error))
+    return End()
+
+
+def _end(connection: sqlite3.Connection) -> End:
+    base = read_base(connection)
+    last = connection.execute("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+    return End(base, last[0], last[1]) if last else End(base, base.sequence, base.hash)

@@ -1,7 +1,8 @@
 """The event log: high-resolution events in SQLite, written behind control's back, and exported.
 
 Control only hands events over; a thread commits them ten times a second, so that a death of the process may
-cost the last tick and a slow disk costs nothing. The oldest are removed beyond a number to keep.
+cost the last tick and a slow disk costs nothing. The oldest are removed beyond a number to keep. A disk that
+refuses, also at the start, holds nothing up: events wait in memory and an alarm stands.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
 from stopline_controller.alarms import Alarms
 from stopline_controller.hires import HiResEvent, Observer
 from stopline_controller.snapshots import Snapshot
 from stopline_signals.errors import StoplineError
 from stopline_signals.plan import DetectorKind, SignalPlan
+
+log = structlog.get_logger(__name__)
 
 FLUSH_S = 0.1
 HELD_BACK = 500_000
@@ -60,18 +65,19 @@ class EventLog:
 
     def __init__(self, path: Path, plans: Mapping[str, SignalPlan], keep: int, alarms: Alarms) -> None:
         """Open or create the log and note the junctions' detectors; keep about `keep` events."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._plans = plans
         self._keep = keep
         self._alarms = alarms
         self._observers = {junction: Observer(plan) for junction, plan in plans.items()}
         self._lock = threading.Lock()
         self._waiting: list[HiResEvent] = []
+        self._lost = 0
+        """Events that found no room in memory while the disk refused."""
         self._stop = threading.Event()
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
-            self._devices = _register(connection, plans)
+        self._connection: sqlite3.Connection | None = None
+        self._devices: dict[str, int] = {}
+        self._flush()
         self._thread = threading.Thread(target=self._work, name="events", daemon=True)
         self._thread.start()
 
@@ -87,49 +93,65 @@ class EventLog:
         """Hand events over to be written."""
         with self._lock:
             self._waiting += events
-            del self._waiting[:-HELD_BACK]
+            self._bound()
 
     def close(self) -> None:
-        """Write what is left and end."""
+        """Write what is left, say what is lost, and end."""
         self._stop.set()
         self._thread.join()
+        if self._connection is not None:
+            self._connection.close()
+        if self._waiting:
+            log.error("events_lost", path=str(self.path), events=len(self._waiting) + self._lost)
+
+    def _bound(self) -> None:
+        excess = max(len(self._waiting) - HELD_BACK, 0)
+        del self._waiting[:excess]
+        self._lost += excess
 
     def _work(self) -> None:
-        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            while True:
-                last = self._stop.wait(FLUSH_S)
-                written = self._flush(connection)
-                if last:
-                    return
-                if not written:
-                    self._stop.wait(RETRY_S)
+        last = False
+        while not last:
+            last = self._stop.wait(FLUSH_S)
+            if not self._flush() and not last:
+                self._stop.wait(RETRY_S)
 
-    def _flush(self, connection: sqlite3.Connection) -> bool:
+    def _flush(self) -> bool:
         """Write what waits; False when the disk refused it, and it waits on."""
         with self._lock:
             batch, self._waiting = self._waiting, []
+        try:
+            self._write(batch)
+        except (sqlite3.Error, OSError) as error:
+            self._alarms.set(ALARM, f"events cannot be written: {error}; free disk space")
+            with self._lock:
+                self._waiting = [*batch, *self._waiting]
+                self._bound()
+            return False
+        self._alarms.set(ALARM, "")
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            log.error("events_lost", path=str(self.path), events=lost)
+        return True
+
+    def _write(self, batch: Sequence[HiResEvent]) -> None:
+        """Commit these events, or none. sqlite3.Error, OSError: the disk refuses."""
+        if self._connection is None:
+            self._connection, self._devices = _opened(self.path, self._plans)
         if not batch:
-            return True
+            return
         rows = [
             (event.wall_us, self._devices[event.junction], event.code, event.parameter) for event in batch
         ]
         try:
-            connection.execute("BEGIN")
-            connection.executemany(
-                "INSERT INTO event (wall_us, device, code, parameter) VALUES (?,?,?,?)", rows
-            )
-            self._prune(connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._alarms.set(ALARM, f"events cannot be written: {error}; free disk space")
-            with self._lock:
-                self._waiting = [*batch, *self._waiting][-HELD_BACK:]
-            return False
-        self._alarms.set(ALARM, "")
-        return True
+            self._connection.execute("BEGIN")
+            self._connection.executemany(_INSERT, rows)
+            self._prune(self._connection)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         first, last = connection.execute("SELECT min(id), max(id) FROM event").fetchone()
@@ -165,20 +187,35 @@ def read_channels(path: Path) -> list[Channel]:
     return [Channel(junction, channel, phase, DetectorKind(kind)) for junction, channel, phase, kind in rows]
 
 
+def _opened(path: Path, plans: Mapping[str, SignalPlan]) -> tuple[sqlite3.Connection, dict[str, int]]:
+    """The database and the junctions' numbers in it. sqlite3.Error, OSError: the disk refuses."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Opened by who makes the log, then used by its thread alone.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+        connection.execute("BEGIN")
+        devices = _register(connection, plans)
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection, devices
+
+
 def _register(connection: sqlite3.Connection, plans: Mapping[str, SignalPlan]) -> dict[str, int]:
-    with connection:
-        for junction, plan in plans.items():
-            connection.execute("INSERT OR IGNORE INTO device (junction) VALUES (?)", (junction,))
-            number = connection.execute(
-                "SELECT number FROM device WHERE junction = ?", (junction,)
-            ).fetchone()[0]
-            connection.execute("DELETE FROM channel WHERE device = ?", (number,))
-            rows = [
-                (number, index, detector.group + 1, str(detector.kind))
-                for index, detector in enumerate(plan.detectors, 1)
-            ]
-            connection.executemany("INSERT INTO channel VALUES (?,?,?,?)", rows)
-        return dict(connection.execute("SELECT junction, number FROM device").fetchall())
+    for junction, plan in plans.items():
+        connection.execute("INSERT OR IGNORE INTO device (junction) VALUES (?)", (junction,))
+        number = connection.execute("SELECT number FROM device WHERE junction = ?", (junction,)).fetchone()[0]
+        connection.execute("DELETE FROM channel WHERE device = ?", (number,))
+        rows = [
+            (number, index, detector.group + 1, str(detector.kind))
+            for index, detector in enumerate(plan.detectors, 1)
+        ]
+        connection.executemany("INSERT INTO channel VALUES (?,?,?,?)", rows)
+    return dict(connection.execute("SELECT junction, number FROM device").fetchall())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import structlog
 
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.audit import Entry
+from stopline_controller.files import write_whole
 from stopline_controller.garbage import GarbageKeeper
 from stopline_controller.lean import trim
 from stopline_controller.logs import configure_logs
@@ -209,11 +210,19 @@ def _only_one(state_dir: Path) -> Generator[None]:
 def _announced(site: Site, address: str, metrics: str) -> Generator[None]:
     """Leave the addresses for programs that started this one with port 0."""
     path = site.state_dir / "serving.json"
-    path.write_text(json.dumps({"address": address, "metrics": metrics, "pid": os.getpid()}) + "\n")
+    text = json.dumps({"address": address, "metrics": metrics, "pid": os.getpid()}) + "\n"
+    if not write_whole(path, text):
+        _remove(path)  # what an earlier life left there is wrong by now
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    # A disk that may only be read keeps the file; nobody's control depends on it.
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _leave_statistics(controller: Controller) -> None:
@@ -225,4 +234,4 @@ def _leave_statistics(controller: Controller) -> None:
     )
     # 64-bit counters are text in protobuf's JSON; here they are numbers.
     numbers = {name: int(value) if isinstance(value, str) else value for name, value in table.items()}
-    (controller.site.state_dir / "statistics.json").write_text(json.dumps(numbers, indent=2) + "\n")
+    write_whole(controller.site.state_dir / "statistics.json", json.dumps(numbers, indent=2) + "\n")
