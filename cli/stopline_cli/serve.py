@@ -12,7 +12,7 @@ def command(
     site: Annotated[Path, typer.Argument(help="The site file (TOML): junctions, cabinets, policy, address.")],
     check: Annotated[
         bool,
-        typer.Option("--check", help="Only check the site file, its plans and its bundle; start nothing."),
+        typer.Option("--check", help="Only check the site file and all it needs; start nothing."),
     ] = False,
     json_logs: Annotated[
         bool | None,
@@ -28,16 +28,29 @@ def command(
 
     All mistakes of a site file are reported at once, each with its line. The address in use is logged, and
     kept in `serving.json` in the state directory while the controller runs.
+
+    `--check` reads all that a start would: plans, bundle, map, certificates, keys (those in the environment
+    too) and the libraries the site asks for. Cabinets are not asked; run it as the user of the service.
     """
     from stopline_controller.lean import lean_process
 
     lean_process()
     if check:
-        from stopline_controller.site import read_site
-
-        found = read_site(site)
-        typer.echo(f"{site}: good; junctions: {len(found.junctions)}")
+        _check(site)
         return
     from stopline_controller.serve import serve
 
     serve(site, json_logs=json_logs)
+
+
+def _check(path: Path) -> None:
+    """Say that the site can be served, with what else is to be known; SiteError lists all mistakes."""
+    import datetime
+
+    from stopline_controller.serving_needs import notes
+    from stopline_controller.site import read_site
+
+    found = read_site(path, needs=True)
+    for note in notes(path.parent, found.tables, datetime.datetime.now(datetime.UTC)):
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{path}: good; junctions: {len(found.junctions)}")

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from stopline_controller.drivers import DRIVERS, Driver
+from stopline_controller.clock import Clock
+from stopline_controller.drivers import DRIVERS, Driver, Lessee
 from stopline_controller.site_tables import ControllerTable, JunctionTable, PolicyTable, SiteTables
 from stopline_policy.bundle import SHIPPED, Bundle, read_bundle
 from stopline_policy.signing import load_public_key
@@ -77,8 +78,11 @@ class Site:
         return self.path.parent / self.tables.controller.state_dir
 
 
-def read_site(path: Path) -> Site:
-    """Read and check a site file, its plans and its bundle; InvalidSite lists all mistakes."""
+def read_site(path: Path, *, needs: bool = False) -> Site:
+    """Read and check a site file, its plans and its bundle; InvalidSite lists all mistakes.
+
+    With `needs` also what serving it takes: certificates, keys and libraries are loaded, cabinets made.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -87,7 +91,7 @@ def read_site(path: Path) -> Site:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidSite(path, [_syntax_problem(error, text)]) from error
-    reader = _Reader(path, LineMap(text))
+    reader = _Reader(path, LineMap(text), needs)
     site = reader.site(reader.parts(table))
     if reader.problems:
         raise InvalidSite(path, reader.problems)
@@ -119,10 +123,11 @@ def is_loopback(address: str) -> bool:
 class _Reader:
     """Collects the problems of one site file."""
 
-    def __init__(self, path: Path, lines: LineMap) -> None:
+    def __init__(self, path: Path, lines: LineMap, needs: bool) -> None:
         self.problems: list[Problem] = []
         self._path = path
         self._lines = lines
+        self._needs = needs
 
     def add(self, location: Sequence[str | int], message: str) -> None:
         entry = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
@@ -156,21 +161,36 @@ class _Reader:
         self._check_listen(tables)
         self._check_v2x_address(tables)
         bundle = self._bundle(tables)
-        junctions: list[JunctionSite] = []
+        made: dict[int, JunctionSite] = {}
         for index, row in rows.items():
             junction = self._junction(("junction", index), row, tables.controller.clock_rate)
             if junction is None:
                 continue
-            junctions.append(junction)
+            made[index] = junction
             if bundle:
                 self._check_feeds(index, bundle, junction.plan)
-        plans = {site.plan.junction: site.plan for site in junctions}
+        plans = {site.plan.junction: site.plan for site in made.values()}
         self._check_inbound(tables, plans, parts.named)
         approaches = self._approaches(tables, plans)
         for index, row in rows.items():
             if row.id in [earlier.id for place, earlier in rows.items() if place < index]:
                 self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
-        return Site(self._path, tables, tuple(junctions), bundle, approaches)
+        if self._needs:
+            self._check_needs(tables, {("junction", n): found for n, found in made.items()})
+        return Site(self._path, tables, tuple(made.values()), bundle, approaches)
+
+    def _check_needs(self, tables: SiteTables, junctions: dict[tuple[str, int], JunctionSite]) -> None:
+        """Load what serving takes; a cabinet is made as for service, and sends nothing before it connects."""
+        # A controller that serves loads these libraries when it comes to them.
+        from stopline_controller.serving_needs import lacks
+
+        for entry, message in lacks(self._path.parent, tables):
+            self.add(entry, message)
+        for where, found in junctions.items():
+            try:
+                found.driver.build(found.plan, found.options, Lessee(1, "check"), Clock())
+            except StoplineError as error:
+                self.add((*where, "cabinet"), str(error))
 
     def _junction(self, where: tuple[str | int, ...], row: JunctionTable, rate: float) -> JunctionSite | None:
         before = len(self.problems)
