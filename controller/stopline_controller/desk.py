@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,8 +26,23 @@ from stopline_controller.overrides import (
     Verb,
     Wanted,
 )
+from stopline_controller.refusals import RefusalLog
 from stopline_controller.snapshots import Hub
 from stopline_signals.engine import KEEP
+from stopline_signals.errors import StoplineError
+
+LONGEST_NAME = 64
+"""Characters of whatever a client calls something by: names, identifiers, keys, confirmations."""
+LONGEST_REASON = 200
+"""Characters of a lease's reason: it is in every state of the junction that is sent to anybody."""
+MOST_GROUPS = 64
+"""Groups that one request may name."""
+REFUSALS = ("lease-refused", "override", "confirmation-refused", "call-refused")
+"""Kinds of records of what was refused; that of an override says so by its status."""
+
+
+class InvalidRequest(StoplineError):
+    """A request that cannot be meant, whatever the junction does; names the field and its limit."""
 
 
 class Request(NamedTuple):
@@ -63,8 +80,18 @@ class _Pending:
     expires: float
 
 
+class _Judged(NamedTuple):
+    """An answer, and what makes it true once its record is in the audit log."""
+
+    answer: Answer
+    effect: Callable[[], None]
+
+
 class Desk:
-    """What operators may do; everything is committed to the audit log before it is answered."""
+    """What operators may do; everything is committed to the audit log before it takes effect.
+
+    Used from the services' thread; the control thread may act on what is in the books at any moment.
+    """
 
     def __init__(
         self,
@@ -86,61 +113,56 @@ class Desk:
         self._hub = hub
         self._confirm_within = confirm_within
         self._pending: dict[str, _Pending] = {}
+        self._refusals = {kind: RefusalLog(audit, clock, kind) for kind in REFUSALS}
         self._lock = threading.Lock()
 
     def acquire(self, grant: Grant, who: Identity = NOBODY) -> Lease:
-        """Grant a lease; LeaseError when it is refused."""
+        """Grant a lease; LeaseError when it is refused, InvalidRequest when a text is too long."""
         junction, operator = grant.junction, grant.operator or who.name
+        self._fit(who, {"operator": grant.operator}, grant.groups, reason=grant.reason)
         try:
-            groups = self._mask(junction, grant.groups)
-            before = [lease for lease in self._leases.at(junction) if lease.overlaps(groups)]
-            lease = self._leases.acquire(
+            lease = self._leases.offer(
                 junction,
                 operator,
                 grant.ttl,
                 grant.reason,
                 grant.priority,
-                groups=groups,
+                groups=self._mask(junction, grant.groups),
                 role=who.role,
                 owner=who.name if who.verified else "",
             )
         except LeaseError as error:
-            self._record("lease-refused", junction, operator, who, why=str(error))
+            self._refused("lease-refused", junction, operator, who, str(error))
             raise
-        self._record(
-            "lease",
-            junction,
-            operator,
-            who,
-            lease=lease.lease_id,
-            token=lease.token,
-            reason=grant.reason,
-            ttl=grant.ttl,
-            priority=grant.priority,
-            groups=list(grant.groups),
-        )
-        for held in before:
+        # One grant at a time between offer and entry: the services have one thread.
+        ended = self._leases.overlapping(lease)
+        self._audit.append([self._granted(lease, grant, who), *self._taken_over(lease, ended, who)])
+        self._leases.enter(lease)
+        for held in ended:
             self._overrides.remove(held)
-            if held.operator != operator:
-                self._record("lease-taken-over", junction, operator, who, taken_from=held.operator)
         return lease
 
     def renew(self, lease_id: str, token: int, ttl: float, who: Identity = NOBODY) -> Lease:
-        """Extend a lease; LeaseError when it is not in force, or another person's."""
+        """Let a lease end `ttl` seconds from now; LeaseError when it is over, or another person's."""
+        self._fit(who, {"lease_id": lease_id})
         self._own(self._leases.check(lease_id, token), who)
-        lease = self._leases.renew(lease_id, token, ttl)
+        lease = self._leases.renewal(lease_id, token, ttl)
         self._record("lease-renewed", lease.junction, lease.operator, who, lease=lease_id, ttl=ttl)
-        return lease
+        return self._leases.renew(lease_id, token, ttl)
 
     def release(self, lease_id: str, token: int, who: Identity = NOBODY) -> None:
         """End a lease and what it holds; LeaseError when it is not in force, or another person's."""
-        self._own(self._leases.check(lease_id, token), who)
-        lease = self._leases.release(lease_id, token)
-        self._overrides.remove(lease)
+        self._fit(who, {"lease_id": lease_id})
+        lease = self._own(self._leases.check(lease_id, token), who)
         self._record("lease-released", lease.junction, lease.operator, who, lease=lease_id)
+        with contextlib.suppress(LeaseError):  # expired meanwhile: it has ended all the same
+            self._leases.release(lease_id, token)
+        self._overrides.remove(lease)
 
     def override(self, request: Request, who: Identity = NOBODY) -> Answer:
-        """Judge, record and place an override; says what becomes of it."""
+        """Judge, record and place an override; says what becomes of it, InvalidRequest when it is none."""
+        names = {"lease_id": request.lease_id, "idempotency_key": request.key}
+        self._fit(who, names, request.groups, not_after_s=request.not_after)
         content = request._replace(sequence=0)
         known = self._overrides.answered(request.lease_id, request.key, content)
         if known is not None:
@@ -163,13 +185,16 @@ class Desk:
                 f"request {request.sequence} came before under this lease or is too old: a replay"
             )
             return self._answered(lease.junction, lease.operator, request, answer, who)
-        answer = self._answered(lease.junction, lease.operator, request, self._judged(lease, request), who)
+        judged = self._judged(lease, request)
+        answer = self._answered(lease.junction, lease.operator, request, judged.answer, who)
         if not request.dry_run:
+            judged.effect()
             self._overrides.remember(lease.lease_id, request.key, content, answer)
         return answer
 
     def confirm(self, confirmation: str, operator: str, who: Identity = NOBODY) -> Answer:
         """The second person's word; it has to be another person's than the lease's."""
+        self._fit(who, {"confirmation_id": confirmation, "operator": operator})
         second = Identity(who.name or operator, who.role, who.verified)
         with self._lock:
             pending = self._pending.get(confirmation)
@@ -187,47 +212,46 @@ class Desk:
         if not self._leases.good(lease):
             reason = "the lease it was asked under ended"
             return self._confirmed(lease.junction, second, confirmation, _rejected(reason))
-        answer = self._place(pending.override)
-        return self._confirmed(lease.junction, second, confirmation, answer)
+        answer = judge(self._case(lease.junction), pending.override.wanted, lease)
+        answer = self._confirmed(lease.junction, second, confirmation, answer)
+        if answer.status is not Status.REJECTED:
+            self._overrides.place(pending.override)
+        return answer
 
-    def _judged(self, lease: Lease, request: Request) -> Answer:
-        """Judge a request and, unless it is a dry run, place it."""
+    def _judged(self, lease: Lease, request: Request) -> _Judged:
+        """Judge a request; nothing is done yet."""
         if request.verb is Verb.RELEASE:
-            if not request.dry_run:
-                self._overrides.remove(lease)
-            return Answer(status=Status.ACCEPTED, reason="handed back; the lease stays")
+            answer = Answer(status=Status.ACCEPTED, reason="handed back; the lease stays")
+            return _Judged(answer, lambda: self._overrides.remove(lease))
         try:
             wanted = self._wanted(lease, request)
         except LeaseError as error:
-            return _rejected(str(error))
+            return _Judged(_rejected(str(error)), _nothing)
         not_after = self._clock.seconds() + request.not_after if request.not_after else 0.0
         override = Override(lease=lease, wanted=wanted, not_after=not_after)
         answer = judge(self._case(lease.junction), wanted, lease)
         if answer.status is Status.REJECTED or request.dry_run:
-            return answer
+            return _Judged(answer, _nothing)
         if request.verb in TWO_PERSONS:
             return self._await_second(override, request)
-        return self._place(override)
+        return _Judged(answer, lambda: self._overrides.place(override))
 
-    def _place(self, override: Override) -> Answer:
-        answer = judge(self._case(override.lease.junction), override.wanted, override.lease)
-        if answer.status is not Status.REJECTED:
-            self._overrides.place(override)
-        return answer
-
-    def _await_second(self, override: Override, request: Request) -> Answer:
-        now = self._clock.seconds()
-        with self._lock:
-            for key in [key for key, waiting in self._pending.items() if waiting.expires <= now]:
-                del self._pending[key]
-            confirmation = secrets.token_hex(4)
-            self._pending[confirmation] = _Pending(override, request, now + self._confirm_within)
-        return Answer(
+    def _await_second(self, override: Override, request: Request) -> _Judged:
+        confirmation = secrets.token_hex(4)
+        answer = Answer(
             status=Status.PENDING_CONFIRMATION,
             reason=f"{request.verb} needs a second person",
             confirmation=confirmation,
             confirm_within=self._confirm_within,
         )
+        return _Judged(answer, lambda: self._wait(confirmation, override, request))
+
+    def _wait(self, confirmation: str, override: Override, request: Request) -> None:
+        now = self._clock.seconds()
+        with self._lock:
+            for key in [key for key, waiting in self._pending.items() if waiting.expires <= now]:
+                del self._pending[key]
+            self._pending[confirmation] = _Pending(override, request, now + self._confirm_within)
 
     def _wanted(self, lease: Lease, request: Request) -> Wanted:
         """The request in terms of the plan; LeaseError naming what the junction does not have."""
@@ -262,16 +286,33 @@ class Desk:
             raise LeaseError(f"lease {lease.lease_id} is {lease.owner}'s, not {who.name or 'yours'}")
         return lease
 
+    def _fit(
+        self,
+        who: Identity,
+        names: Mapping[str, str],
+        groups: Sequence[str] = (),
+        *,
+        reason: str = "",
+        not_after_s: float = 0.0,
+    ) -> None:
+        """InvalidRequest naming the field that is too long, or a time that is none; that is counted."""
+        for log in self._refusals.values():
+            log.settle()
+        problem = next(_misfits(names, groups, reason, not_after_s), "")
+        if problem:
+            self._refused("call-refused", "", "", who, problem)
+            raise InvalidRequest(problem)
+
     def _confirmed(self, junction: str, second: Identity, confirmation: str, answer: Answer) -> Answer:
-        sequence = self._record(
-            "override-confirmed" if answer.status is not Status.REJECTED else "confirmation-refused",
-            junction,
-            second.name,
-            second,
-            confirmation=confirmation,
-            status=str(answer.status),
-            why=answer.reason,
-        )
+        detail = {"confirmation": confirmation, "status": str(answer.status)}
+        if answer.status is Status.REJECTED:
+            sequence = self._refused(
+                "confirmation-refused", junction, second.name, second, answer.reason, **detail
+            )
+        else:
+            sequence = self._record(
+                "override-confirmed", junction, second.name, second, why=answer.reason, **detail
+            )
         return replace(answer, audit_sequence=sequence)
 
     def _answered(
@@ -279,26 +320,86 @@ class Desk:
     ) -> Answer:
         if request.dry_run:
             return answer
-        sequence = self._record(
-            "override",
-            junction,
-            operator,
-            who,
-            verb=str(request.verb),
-            stage=None if request.stage == KEEP else request.stage,
-            groups=list(request.groups),
-            pattern=request.pattern,
-            status=str(answer.status),
-            why=answer.reason,
-            confirmation=answer.confirmation,
-        )
+        detail: dict[str, object] = {
+            "verb": str(request.verb),
+            "stage": None if request.stage == KEEP else request.stage,
+            "groups": list(request.groups),
+            "pattern": request.pattern,
+            "status": str(answer.status),
+            "confirmation": answer.confirmation,
+        }
+        if answer.status is Status.REJECTED:
+            sequence = self._refused("override", junction, operator, who, answer.reason, **detail)
+        else:
+            sequence = self._record("override", junction, operator, who, why=answer.reason, **detail)
         return replace(answer, audit_sequence=sequence)
 
+    def _granted(self, lease: Lease, grant: Grant, who: Identity) -> Entry:
+        return self._entry(
+            "lease",
+            lease.junction,
+            lease.operator,
+            who,
+            lease=lease.lease_id,
+            token=lease.token,
+            reason=grant.reason,
+            ttl=grant.ttl,
+            priority=grant.priority,
+            groups=list(grant.groups),
+        )
+
+    def _taken_over(self, lease: Lease, ended: Sequence[Lease], who: Identity) -> list[Entry]:
+        return [
+            self._entry("lease-taken-over", lease.junction, lease.operator, who, taken_from=held.operator)
+            for held in ended
+            if held.operator != lease.operator
+        ]
+
     def _record(self, kind: str, junction: str, operator: str, who: Identity, **detail: object) -> int:
-        detail = {name: value for name, value in detail.items() if value not in ("", [], None)}
-        if who.verified:
-            detail |= {"certificate": who.name, "role": str(who.role)}
-        return self._audit.append([Entry(kind, self._clock.tenths(), junction, operator, detail)])[0]
+        """Commit a record; returns its sequence number, 0 when it was lost."""
+        return self._audit.append([self._entry(kind, junction, operator, who, **detail)])[0]
+
+    def _refused(
+        self, kind: str, junction: str, operator: str, who: Identity, why: str, **detail: object
+    ) -> int:
+        """Record a refusal, or count it when this caller had many; returns the sequence number or 0.
+
+        By the certificate: a name that is only said would be another one at each call.
+        """
+        speaker = who.name if who.verified else ""
+        return self._refusals[kind].note(
+            speaker, why, junction=junction, actor=operator, detail=_detail(who, detail), each=True
+        )
+
+    def _entry(self, kind: str, junction: str, operator: str, who: Identity, **detail: object) -> Entry:
+        return Entry(kind, self._clock.tenths(), junction, operator, _detail(who, detail))
+
+
+def _detail(who: Identity, detail: Mapping[str, object]) -> dict[str, object]:
+    """What is kept of a record's detail, with who it was where a certificate says so."""
+    kept = {name: value for name, value in detail.items() if value not in ("", [], None)}
+    return kept | ({"certificate": who.name, "role": str(who.role)} if who.verified else {})
+
+
+def _misfits(
+    names: Mapping[str, str], groups: Sequence[str], reason: str, not_after_s: float
+) -> Iterator[str]:
+    """What no request may have: the field and its limit."""
+    for field, name in names.items():
+        if len(name) > LONGEST_NAME:
+            yield f"{field} has at most {LONGEST_NAME} characters, not {len(name)}"
+    if len(groups) > MOST_GROUPS:
+        yield f"groups are at most {MOST_GROUPS}, not {len(groups)}"
+    if any(len(name) > LONGEST_NAME for name in groups):
+        yield f"groups have names of at most {LONGEST_NAME} characters"
+    if len(reason) > LONGEST_REASON:
+        yield f"reason has at most {LONGEST_REASON} characters, not {len(reason)}"
+    if not (math.isfinite(not_after_s) and not_after_s >= 0):
+        yield f"not_after_s is in seconds from now, 0 for no limit, not {not_after_s}"
+
+
+def _nothing() -> None:
+    """The effect of what was refused or is only asked about."""
 
 
 def _rejected(reason: str) -> Answer:

@@ -74,6 +74,26 @@ class LeaseBook:
 
         What the same operator held before of it, and what was held at a lower rank, ends.
         """
+        with self._lock:
+            lease = self.offer(
+                junction, operator, ttl, reason, priority, groups=groups, role=role, owner=owner
+            )
+            self.enter(lease)
+            return lease
+
+    def offer(
+        self,
+        junction: str,
+        operator: str,
+        ttl: float,
+        reason: str,
+        priority: int = 0,
+        *,
+        groups: int = 0,
+        role: Role = Role.OPERATOR,
+        owner: str = "",
+    ) -> Lease:
+        """The lease that `acquire` would grant now, LeaseError as there; nothing changes until `enter`."""
         if not operator or not reason:
             raise LeaseError("a lease needs the operator's name and a reason; both go into the audit log")
         with self._lock:
@@ -89,23 +109,36 @@ class LeaseBook:
                 role=role,
                 owner=owner,
             )
-            standing = [held for held in self.at(junction) if held.overlaps(groups)]
-            for held in standing:
+            for held in self.overlapping(lease):
                 if (held.operator, held.owner) != (operator, owner) and held.rank >= lease.rank:
                     raise LeaseError(self._taken(held))
-            self._token += 1
-            for held in standing:
+            return lease
+
+    def overlapping(self, lease: Lease) -> list[Lease]:
+        """The leases in force that one on offer would end."""
+        return [held for held in self.at(lease.junction) if held.overlaps(lease.groups)]
+
+    def enter(self, lease: Lease) -> None:
+        """Put what `offer` returned in force; LeaseError when another grant came between."""
+        with self._lock:
+            if lease.token <= self._token:
+                raise LeaseError("another lease was granted meanwhile; acquire again")
+            self._token = lease.token
+            for held in self.overlapping(lease):
                 self._drop(held)
             self._leases[lease.lease_id] = lease
             self._requests[lease.lease_id] = _Window()
-            return lease
 
     def renew(self, lease_id: str, token: int, ttl: float) -> Lease:
         """Extend a lease from now on; LeaseError when it is no longer in force."""
         with self._lock:
-            lease = replace(self.check(lease_id, token), expires=self._until(ttl))
+            lease = self.renewal(lease_id, token, ttl)
             self._leases[lease_id] = lease
             return lease
+
+    def renewal(self, lease_id: str, token: int, ttl: float) -> Lease:
+        """The lease as `renew` would extend it now, LeaseError as there; nothing changes."""
+        return replace(self.check(lease_id, token), expires=self._until(ttl))
 
     def release(self, lease_id: str, token: int) -> Lease:
         """End a lease; LeaseError when it is no longer in force."""

@@ -42,16 +42,22 @@ class RefusalLog:
         junction: str = "",
         actor: str = "",
         detail: Mapping[str, object] | None = None,
-    ) -> None:
-        """Record that `speaker` was refused, or count it; `actor` is whom it spoke for."""
+        each: bool = False,
+    ) -> int:
+        """Record that `speaker` was refused, or count it; `actor` is whom it spoke for.
+
+        `each`: what was told before is recorded again as well, as long as the speaker's records last.
+        Returns the record's sequence number, 0 without one.
+        """
         self.refused += 1
         # Figures left out: who creeps nearer by another metre each time is told the same each time.
         same = (speaker, junction, actor, re.sub(r"[\d.]+", "#", why[:WORDS]))
-        if self._recent(same) or self._meter.take(speaker) > 0:
+        if (not each and self._recent(same)) or self._meter.take(speaker) > 0:
             self.left_out += 1
-            return
-        self._seen[same] = self._clock.seconds()
-        self._write(junction, actor or speaker, {"why": why[:WORDS], **(detail or {})})
+            return 0
+        if not each:
+            self._seen[same] = self._clock.seconds()
+        return self._write(junction, actor or speaker, {"why": why[:WORDS], **(detail or {})})
 
     def settle(self) -> None:
         """Write how many were left out since the last record, if any were, once in a while."""
@@ -64,9 +70,9 @@ class RefusalLog:
         at = self._seen.get(same)
         return at is not None and self._clock.seconds() - at < SAME_S
 
-    def _write(self, junction: str, actor: str, detail: dict[str, object]) -> None:
+    def _write(self, junction: str, actor: str, detail: dict[str, object]) -> int:
         if self.left_out:
             detail["left_out"] = self.left_out
             self.left_out = 0
         self._written_at = self._clock.seconds()
-        self._audit.append([Entry(self._kind, self._clock.tenths(), junction, actor, detail)])
+        return self._audit.append([Entry(self._kind, self._clock.tenths(), junction, actor, detail)])[0]

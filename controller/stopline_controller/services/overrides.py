@@ -10,7 +10,7 @@ from stopline.v1 import override_pb2, override_pb2_grpc
 from stopline_controller import wire
 from stopline_controller.access import caller
 from stopline_controller.clock import Clock
-from stopline_controller.desk import Desk, Grant
+from stopline_controller.desk import Desk, Grant, InvalidRequest
 from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import Lease, LeaseBook, LeaseError
 from stopline_controller.services.refusals import Context, known_junction, refuse
@@ -42,6 +42,8 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
         )
         try:
             lease = self._desk.acquire(grant, caller(context))
+        except InvalidRequest as error:
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.AcquireLeaseResponse(lease=self._message(lease))
@@ -52,6 +54,8 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
         """Extend a lease."""
         try:
             lease = self._desk.renew(request.lease_id, request.fencing_token, request.ttl_s, caller(context))
+        except InvalidRequest as error:
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.RenewLeaseResponse(lease=self._message(lease))
@@ -62,6 +66,8 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
         """End a lease."""
         try:
             self._desk.release(request.lease_id, request.fencing_token, caller(context))
+        except InvalidRequest as error:
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LeaseError as error:
             await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return override_pb2.ReleaseLeaseResponse()
@@ -89,13 +95,20 @@ class OverrideServicer(override_pb2_grpc.OverrideServiceServicer):
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "say what to do: hold, go_to_stage, omit, call, select_plan, all_red, flash or release",
             )
-        return wire.answer_message(self._desk.override(wanted, caller(context)))
+        try:
+            answer = self._desk.override(wanted, caller(context))
+        except InvalidRequest as error:
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return wire.answer_message(answer)
 
     async def ConfirmOverride(
         self, request: override_pb2.ConfirmOverrideRequest, context: Context
     ) -> override_pb2.ConfirmOverrideResponse:
         """Take the second person's word."""
-        answer = self._desk.confirm(request.confirmation_id, request.operator, caller(context))
+        try:
+            answer = self._desk.confirm(request.confirmation_id, request.operator, caller(context))
+        except InvalidRequest as error:
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return override_pb2.ConfirmOverrideResponse(answer=wire.answer_message(answer))
 
     def _message(self, lease: Lease) -> override_pb2.Lease:
