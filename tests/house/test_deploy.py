@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.notify import PER_WATCHDOG
 from stopline_controller.site import Site, read_site
+from tests.controller.bench import FOLDERS
 
 MOST_EXPOSED = 1.5
 """Of `systemd-analyze security`; 10 is a service without any protection."""
@@ -123,14 +127,19 @@ class Releases:
             "STOPLINE_ROOT": str(self.folder),
             "STOPLINE_SITE": str(folder / "site.toml"),
             "STOPLINE_RESTART": str(restart),
+            "STOPLINE_KEYS": str(folder / "keys.env"),
+            "STOPLINE_STATE": str(folder / "state"),
+            "STOPLINE_USER": "nobody special",
         }
 
-    def add(self, version: str, *, accepts: bool = True) -> None:
-        """A version that accepts the site or refuses it."""
+    def add(self, version: str, *, accepts: bool = True, does: str = "") -> None:
+        """A version that accepts the site or refuses it; `does` is the line of shell it runs instead."""
         program = self.folder / version / "bin" / "stopline"
         program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\necho checked by {version}\nexit {0 if accepts else 1}\n")
+        does = does or f"echo checked by {version}\nexit {0 if accepts else 1}"
+        program.write_text(f"#!/bin/sh\n{does}\n")
         program.chmod(0o755)
+        (program.parent / "python").symlink_to(sys.executable)
 
     def run(self, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         environment = {**self._environment, **changes}
@@ -192,3 +201,112 @@ def test_a_release_is_installed_beside_the_others_whole_or_not_at_all(
 def test_a_release_that_is_not_there_is_said_so(root: Path, tmp_path: Path, version: str) -> None:
     done = Releases(root, tmp_path).run("use", version)
     assert done.returncode == 1 and "stopline-release:" in done.stderr
+
+
+def test_the_check_has_the_keys_of_the_service_as_they_are_written(root: Path, tmp_path: Path) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0", does='printf "%s|" "$FIRST" "$SECOND" "$THIRD"')
+    (tmp_path / "keys.env").write_text(
+        f"# keys\n\nFIRST=$(touch {tmp_path}/run) & `id` = x\nSECOND=\"two words\"\nTHIRD='last line'"
+    )
+    done = releases.run("check", "1.0")
+    assert done.stdout == f"$(touch {tmp_path}/run) & `id` = x|two words|last line|", done.stderr
+    assert not (tmp_path / "run").exists(), "keys are no script"
+
+
+@pytest.mark.parametrize("line", ["no assignment", "1BAD=x", "bad name=x", "=x"])
+def test_keys_that_systemd_would_not_take_are_refused(root: Path, tmp_path: Path, line: str) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0")
+    (tmp_path / "keys.env").write_text(f"GOOD=1\n{line}\n")
+    done = releases.run("use", "1.0")
+    assert done.returncode == 1 and "keys.env" in done.stderr and not (releases.folder / "current").exists()
+
+
+def test_a_site_with_snmpv3_is_taken_with_its_keys_and_only_with_them(root: Path, tmp_path: Path) -> None:
+    """The command itself, not a stand-in."""
+    example = root / "deploy" / "sites" / "junction"
+    shutil.copy(example / "main_and_1st.toml", tmp_path)
+    text = (example / "site.toml").read_text().replace('bundle = "shipped"', 'bundle = "none"')
+    text = text[: text.index("[junction.cabinet]")] + "[junction.cabinet]\n"
+    text += 'driver = "ntcip"\naddress = "192.168.10.2:161"\nversion = "3"\nuser = "stopline"\n'
+    text += 'phases = { main = 2, left = 5, side = 4, "walk along" = 2, "walk across" = 4 }\n'
+    (tmp_path / "site.toml").write_text(text)
+    path = os.pathsep.join(str(root / folder) for folder in FOLDERS)
+    stopline = f'PYTHONPATH={path} exec {sys.executable} -c "from stopline_cli.main import app; app()" "$@"'
+    releases = Releases(root, tmp_path)
+    releases.add("1.0", does=stopline)
+    assert releases.run("check", "1.0").stderr.count("cannot be read") == 3, "no certificates yet"
+    made = subprocess.run(
+        [releases.folder / "1.0/bin/stopline", "certs", "dev", tmp_path / "tls", "--host", "localhost"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    done = releases.run("use", "1.0")
+    assert done.returncode == 1 and "STOPLINE_SNMP_AUTH_KEY must hold a key" in done.stderr
+    (tmp_path / "keys.env").write_text(
+        "STOPLINE_SNMP_AUTH_KEY=so secret\nSTOPLINE_SNMP_PRIVACY_KEY=so private\n"
+    )
+    done = releases.run("use", "1.0")
+    assert done.returncode == 0 and releases.current == "1.0", done.stderr
+    assert "so secret" not in done.stdout + done.stderr
+
+
+def test_root_checks_as_the_user_of_the_service_in_its_folder(root: Path, tmp_path: Path) -> None:
+    releases = Releases(root, tmp_path)
+    (tmp_path / "state").mkdir()
+    releases.add("1.0", does='echo "$AS in $(pwd) at $HOME key $KEY"')
+    (tmp_path / "keys.env").write_text("KEY=7\n")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "id").write_text("#!/bin/sh\necho 0\n")
+    (tools / "runuser").write_text('#!/bin/sh\nexport AS="$2"\nshift 3\nexec "$@"\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    changes = {"PATH": f"{tools}:{os.environ['PATH']}", "STOPLINE_USER": "stopline"}
+    done = releases.run("check", "1.0", **changes)
+    state = tmp_path / "state"
+    assert done.stdout == f"stopline in {state} at {state} key 7\n", done.stderr
+
+
+def test_a_backup_of_databases_in_use_is_whole(root: Path, tmp_path: Path) -> None:
+    releases = Releases(root, tmp_path)
+    releases.add("1.0")
+    releases.run("use", "1.0")
+    state = tmp_path / "state"
+    (state / "policies").mkdir(parents=True)
+    (state / "policies" / "a.bundle").write_text("kept")
+    (state / "lock").touch()
+    with closing(sqlite3.connect(state / "audit.sqlite", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE record (n INTEGER)")
+        writer.executemany("INSERT INTO record VALUES (?)", [(n,) for n in range(100)])
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO record VALUES (100)")  # under way, so no part of the copy
+        done = releases.run("backup", str(tmp_path / "copy"))
+        writer.execute("COMMIT")
+    assert done.returncode == 0, done.stderr
+    found = sorted(str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*"))
+    assert found == ["audit.sqlite", "policies", "policies/a.bundle"], "without logs of their own, or locks"
+    with closing(sqlite3.connect(tmp_path / "copy" / "audit.sqlite")) as copy:
+        assert copy.execute("SELECT count(*), max(n) FROM record").fetchone() == (100, 99)
+    again = releases.run("backup", str(tmp_path / "copy"))
+    assert again.returncode == 1 and "is there already" in again.stderr
+
+
+def test_the_audit_commands_are_told_as_they_are_typed(root: Path, tmp_path: Path) -> None:
+    with closing(AuditLog(tmp_path / "audit.sqlite")) as audit:
+        audit.append([Entry("started", 0, "", "controller", {})])
+    commands = re.findall(r"`stopline (audit [^`]*)`", (root / "deploy/README.md").read_text())
+    assert {words.split()[1] for words in commands} == {"show", "verify"}
+    for words in commands:
+        typed = words.replace("/var/lib/stopline", str(tmp_path)).split()
+        done = subprocess.run(
+            [sys.executable, "-c", "from stopline_cli.main import app; app()", *typed],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
