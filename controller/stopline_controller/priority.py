@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from stopline_controller.clock import Clock
 from stopline_controller.sources import Proposal, Source
@@ -13,6 +13,7 @@ from stopline_signals.priority import (
     PriorityRequests,
     PrioritySettings,
     Progress,
+    State,
     Urgency,
     VehicleReport,
 )
@@ -33,6 +34,8 @@ class PriorityBook:
         self, clock: Clock, plans: Mapping[str, SignalPlan], settings: PrioritySettings | None = None
     ) -> None:
         self._clock = clock
+        self._plans = plans
+        self._settings = settings
         self._lock = threading.Lock()
         self._requests = PriorityRequests(plans, settings)
 
@@ -40,6 +43,16 @@ class PriorityBook:
         """Take a report in; returns the status at each of our junctions that it names or no longer names."""
         with self._lock:
             return self._requests.report(report, self._clock.seconds())
+
+    def preview(self, report: VehicleReport, junctions: Container[str]) -> list[Progress]:
+        """What a report that can be true would put in place at junctions where the vehicle is new.
+
+        Nothing changes.
+        """
+        named = {ahead.junction for ahead in report.ahead if ahead.junction in junctions}
+        plans = {junction: plan for junction, plan in self._plans.items() if junction in named}
+        progress = PriorityRequests(plans, self._settings).report(report, self._clock.seconds())
+        return [item for item in progress if item.state is not State.REJECTED]
 
     def lie(self, report: VehicleReport) -> str:
         """Why a report cannot be true, alone or after the vehicle's last one; empty when it can."""

@@ -62,6 +62,8 @@ class _Trip:
     stated: bool = False
     """Whether it has said itself what is ahead: then it is not looked for on the map when that runs empty."""
     states: dict[str, State] = field(default_factory=dict[str, State])
+    asked: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """Group and approach that its last report named at each junction."""
 
 
 class PriorityDesk:
@@ -116,6 +118,7 @@ class PriorityDesk:
         if fresh:
             trip = self._counted(report, who, trip)
             report, placed = self._placed(report, trip)
+            self._authorise(report, who, trip)
         elif trip is not None:
             why = f"report {report.sequence} after {trip.sequence}: old, or a replay; ignored"
             self.note(who, report.vehicle, "", why)
@@ -202,10 +205,21 @@ class PriorityDesk:
             return ""
         return "has only a position, and this site has no map of approaches: name the junctions ahead"
 
+    def _authorise(self, report: VehicleReport, who: Identity, trip: _Trip) -> None:
+        """Commit what a report asks for anew before the control thread can see it."""
+        asked = {} if report.cancel else {one.junction: (one.group, one.approach) for one in report.ahead}
+        new = {junction for junction, way in asked.items() if trip.asked.get(junction) != way}
+        if new and self._book.lie(report):
+            return  # as matched to the map; it will be new again in the next one
+        trip.asked = asked
+        progress = self._book.preview(report, new) if new else []
+        self._audit.append([self._entry(report.vehicle, item, who, report.incident) for item in progress])
+        trip.states |= {item.junction: item.state for item in progress}
+
     def _record(
         self, report: VehicleReport, who: Identity, trip: _Trip | None, progress: list[Progress]
     ) -> None:
-        """Commit every change of a request's state before it is answered."""
+        """Commit every further change of a request's state before it is answered."""
         states = trip.states if trip else {}
         named = {ahead.junction for ahead in report.ahead}
         entries: list[Entry] = []

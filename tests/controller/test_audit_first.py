@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stopline_cabinets.words import PlanCommand, Receipt
-from stopline_controller.audit import Entry
+from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.audit_chain import Filter, read_records
 from stopline_controller.leases import Lease
 from stopline_controller.overrides import Status, Verb
+from stopline_signals.priority import Ahead
 from tests.controller.test_control_loop import Plant
+from tests.controller.test_priority_desk import HERE, OWN, REPORT, Room
 from tests.controller.town import LEFT, SIDE, Town
 
 
@@ -162,7 +165,48 @@ def test_what_could_not_be_recorded_is_not_done(tmp_path: Path, monkeypatch: pyt
 def test_a_full_disk_still_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Town(tmp_path) as town:
         lease = town.lease("kim")
-        monkeypatch.setattr(town.audit, "append", lambda entries: [0] * len(entries))
+        monkeypatch.setattr(town.audit, "append", _lost)
         answer = town.ask(lease, Verb.GO_TO_STAGE, stage=SIDE)
         assert answer.status is not Status.REJECTED and answer.audit_sequence == 0
         assert town.book.proposal("A", town.clock.at, LEFT) is not None
+
+
+def _lost(entries: Sequence[Entry]) -> list[int]:
+    """What the log answers when a disk has refused for so long that its memory is full."""
+    return [0] * len(entries)
+
+
+def test_a_vehicles_order_is_recorded_before_the_control_thread_can_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditLog(tmp_path / "audit.sqlite")
+    room, append = Room(audit), audit.append
+    at_record: list[tuple[str, str, list[int]]] = []
+
+    def asked() -> list[int]:
+        return [proposal.stage for proposal in room.book.proposals("A", HERE)]
+
+    def witnessed(entries: Sequence[Entry]) -> list[int]:
+        at_record.extend((entry.junction, str(entry.detail["state"]), asked()) for entry in entries)
+        return append(entries)
+
+    monkeypatch.setattr(audit, "append", witnessed)
+    room.desk.report(REPORT, OWN)
+    assert at_record == [("A", "waiting", [])], "one record, before anything is asked for"
+    first = asked()
+    assert first
+    room.clock.at += 1.0
+    way = (Ahead("A", "main", distance_m=80.0),)
+    room.desk.report(replace(REPORT, sequence=11, ahead=way), OWN)
+    assert at_record[1] == ("A", "waiting", first), "another way through is another order"
+    assert asked() != first
+    audit.close()
+
+
+def test_a_vehicle_that_is_refused_leaves_no_record_of_an_order(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path / "audit.sqlite")
+    room = Room(audit)
+    room.desk.report(replace(REPORT, ahead=(Ahead("A", "nowhere", distance_m=80.0),)), OWN)
+    room.desk.report(replace(REPORT, sequence=11, cancel=True), OWN)
+    assert room.kept("priority") == [] and len(room.kept()) == 1
+    audit.close()
