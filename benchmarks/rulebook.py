@@ -22,7 +22,7 @@ from stopline_signals.ring_barrier import dual_ring
 STEADY_US = 5.0
 TRANSITION_US = 40.0
 SHARE = 0.05
-INTERVALS_S = (5.0, 2.0)
+INTERVALS_S = (5.0, 1.0)
 """Seconds between decisions: the rules' own, and the shipped policy's."""
 BATCH = 500
 ROUNDS = 41
