@@ -257,6 +257,8 @@ class PolicyRoom:
     def _take_charge(self, seat: Seat | None, who: str, reason: str, kind: str = ACTIVATED) -> int:
         """Record the change, then make it."""
         before, sha = self.active, seat.sha256 if seat else LOCAL
+        if self.shadowing is not None and self.shadowing.sha256 == sha:
+            self._end_shadow(who, "put in charge")
         number = self._record(
             kind,
             who,
@@ -265,8 +267,6 @@ class PolicyRoom:
             before=before.sha256 if before else LOCAL,
             reason=reason,
         )
-        if self.shadowing is not None and self.shadowing.sha256 == sha:
-            self._end_shadow(who, "put in charge")
         self.store.put_in_charge(sha, reason, f"{kind.removeprefix('policy-')} by {who}: {reason}")
         if before is not None and self.store.versions[before.sha256].state is State.LOADED:
             self._ready[before.sha256] = before

@@ -326,8 +326,10 @@ def test_a_kill_before_the_history_is_written_forgets_no_roll_back(
     assert alarm and place.room.store.alarm == alarm and alarm in place.controller.alarms.texts
     assert list(place.room.store.before()) == [LOCAL]
     place.room.activate(sha, "kim", "to be sure", again=True)
+    changes = list(place.room.store.charge)
     place.restart()
-    assert place.state(sha) is State.ACTIVE, "what the history knows is not taken in twice"
+    assert place.state(sha) is State.ACTIVE
+    assert place.room.store.charge == changes, "what the history knows is not taken in twice"
     assert place.room.store.alarm == ""
 
 
