@@ -29,6 +29,10 @@ from stopline_signals.plan import GroupKind, SignalPlan
 from stopline_signals.table import plan_from_table
 from stopline_signals.toml_lines import LineMap
 
+_SECRET = re.compile(r"communit|key|pass|secret|token|credential|auth|priv", re.IGNORECASE)
+"""Entries whose values are never repeated: those that hold secrets, and names of files and variables that do,
+for it is there that somebody writes the secret itself by mistake."""
+
 
 class Problem(NamedTuple):
     """One mistake: the line of the site file, the entry, and what to do."""
@@ -142,7 +146,7 @@ class _Reader:
                 self.add(location, "is missing")
             else:
                 self.add(
-                    location, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})"
+                    location, detail["msg"].removeprefix("Value error, ") + _found(location, detail["input"])
                 )
 
     def parts(self, table: dict[str, Any]) -> _Parts:
@@ -230,7 +234,8 @@ class _Reader:
         name = table.get("driver")
         driver = DRIVERS.get(str(name))
         if driver is None:
-            self.add((*where, "driver"), f"no driver {name!r}; there are {', '.join(sorted(DRIVERS))}")
+            known = ", ".join(sorted(DRIVERS))
+            self.add((*where, "driver"), f"no such driver; there are {known}{_found(('driver',), name)}")
             return None, None
         try:
             options = driver.options.model_validate({k: v for k, v in table.items() if k != "driver"})
@@ -322,6 +327,18 @@ class _Reader:
             bundle.check_feeds(plan)
         except BundleError as error:
             self.add(("junction", index, "plan"), str(error))
+
+
+def is_secret(entry: str) -> bool:
+    """Whether an entry of that name may have a value that nobody must read in a log."""
+    return _SECRET.search(entry) is not None
+
+
+def _found(location: Sequence[str | int], value: object) -> str:
+    """What stands in the file, as far as it may be repeated; a table or list may have secrets in it."""
+    secret = any(is_secret(part) for part in location if isinstance(part, str))
+    plain = value is None or isinstance(value, str | int | float)
+    return f" (found {value!r})" if plain and not secret else ""
 
 
 def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
