@@ -2,7 +2,8 @@
 
 Every record carries the SHA-256 of its predecessor, so a record changed or taken out later is found. The
 database is SQLite in WAL mode: a commit survives the death of the process at any point. A disk that refuses
-holds control up for nothing, not even at the start: records wait in memory and an alarm stands.
+holds control up for nothing, not even at the start: records wait in memory and an alarm stands. A slow one
+neither: to append is to write into the page cache, and what waits for the disk is done by `checkpoint`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ RETRY_S = 1.0
 """Real seconds between two attempts while the disk refuses."""
 BUSY_S = 0.05
 """Real seconds to wait for another program that locks the database."""
+WAL_LONG = 4 * 2**20
+"""Bytes of the write-ahead log from which on it is moved into the database."""
+WAL_TOO_LONG = 64 * 2**20
+"""Bytes from which on that may not wait for a pause of control: records are held in memory meanwhile."""
 PRUNED_AT_ONCE = 2_000
 """Old records removed in one go: few enough that control does not notice."""
 
@@ -164,6 +169,20 @@ class AuditLog:
             self._commit(0, base)
             return 0 if self.failing else PRUNED_AT_ONCE
 
+    def checkpoint(self) -> None:
+        """Move a long write-ahead log into the database; takes as long as the disk does, control goes on."""
+        if not self._opened or self._wal_bytes() < WAL_LONG:
+            return
+        try:
+            with (
+                contextlib.closing(_connect(self.path, timeout=0.0)) as mover,
+                contextlib.closing(_connect(self.path)) as reader,
+            ):
+                self._move(mover, reader)
+        except sqlite3.Error as error:
+            # Nothing is lost: the records are in the write-ahead log. A full disk has its own alarm.
+            log.debug("audit_checkpoint_failed", path=str(self.path), error=str(error))
+
     def close(self) -> None:
         """Try a last time to write what waits in memory, say what is lost, and close the database."""
         self._retry_at = 0.0
@@ -172,7 +191,33 @@ class AuditLog:
         with self._lock:
             if self._held:
                 log.error("audit_records_lost", path=str(self.path), records=len(self._held) + self.lost)
+            # The last one to close moves the write-ahead log, and that has to wait for the disk.
+            _sync(self._connection, True)
             self._connection.close()
+
+    def _move(self, mover: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+        with self._lock:
+            _sync(self._connection, True)
+            before = self._written
+        # While somebody reads its end, a log that was moved is not begun anew by the next append, which would
+        # have to wait until the new beginning is on disk.
+        reader.execute("BEGIN")
+        reader.execute("SELECT max(sequence) FROM audit").fetchone()
+        moved = _checkpoint(mover, "PASSIVE")
+        with self._lock:
+            reader.execute("ROLLBACK")
+            # Without a record since there is nothing to wait for: the file is cut, no more.
+            if moved and self._written == before:
+                _begin_anew(mover, self._connection)
+                return
+        if self._wal_bytes() >= WAL_TOO_LONG:
+            _checkpoint(mover, "TRUNCATE")
+
+    def _wal_bytes(self) -> int:
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     def _open(self) -> None:
         """Go on in the file, as soon as the disk lets it be opened."""
@@ -248,13 +293,39 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, End]:
     connection = _connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL: a commit survives kill -9; only a power cut may take the latest ones.
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # By default every thousandth page makes an append wait for the disk.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        _sync(connection, True)
         connection.executescript(_SCHEMA)
+        _begin_anew(connection, connection)
         return connection, _end(connection)
     except sqlite3.Error:
         connection.close()
         raise
+
+
+def _sync(connection: sqlite3.Connection, needed: bool) -> None:
+    """Whether the connection waits for the disk where SQLite in WAL mode must; a commit never does.
+
+    A commit survives kill -9; only a power cut may take those since the last checkpoint.
+    """
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if needed else 'OFF'}")
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> bool:
+    """Move the write-ahead log into the database; True when all of it was."""
+    busy, pages, moved = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return not busy and pages == moved
+
+
+def _begin_anew(mover: sqlite3.Connection, writer: sqlite3.Connection) -> None:
+    """Cut the write-ahead log; the writer then need not wait for the disk.
+
+    Where a new log overwrites an old one, a power cut could leave the old one's beginning, older than the
+    database: SQLite waits until the new beginning is on disk. After the cut there is no old one.
+    """
+    if _checkpoint(mover, "TRUNCATE"):
+        _sync(writer, False)
 
 
 def _last_look(path: Path) -> End:

@@ -96,6 +96,7 @@ class Housekeeping:
     def _look_at_disk(self) -> None:
         self._audit.flush()
         self._audit.prune(self._keep_records, self._clock.tenths())
+        self._audit.checkpoint()
         free = shutil.disk_usage(self._audit.path.parent).free
         low = f"only {free // 2**20} MiB are free on the disk of the logs" if free < LEAST_FREE else ""
         self._alarms.set("disk", low)
