@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -102,20 +102,31 @@ def test_a_vehicle_has_no_priority_beyond_the_certificates_end(
         assert ended(stream, end) > 3
 
 
-@pytest.mark.parametrize("what", ["reports", "decisions"])
+STREAMS: dict[str, tuple[Role, Callable[[grpc.Channel, Iterator[Any]], Any]]] = {
+    "reports": (Role.DISPATCHER, lambda own, sent: priority_pb2_grpc.PriorityServiceStub(own).Report(sent)),
+    "decisions": (
+        Role.OPERATOR,
+        lambda own, sent: decision_pb2_grpc.DecisionServiceStub(own).DecideStream(sent),
+    ),
+    "uploads": (
+        Role.ENGINEER,
+        # What it raises at once is raised when it is read, as the others do.
+        lambda own, sent: (policy_pb2_grpc.PolicyServiceStub(own).LoadPolicy(sent) for _ in range(1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STREAMS)
 def test_a_silent_stream_ends_as_well(server: ServeProcess, authority: Authority, what: str) -> None:
-    role = Role.DISPATCHER if what == "reports" else Role.OPERATOR
+    role, opened = STREAMS[what]
     own, end = short_lived(server, authority, role)
 
     def nothing() -> Iterator[Any]:
-        time.sleep(VALID_S + 4)
+        time.sleep(VALID_S + LATE_S + 1)
         yield from ()
 
     with own:
-        if what == "reports":
-            ended(priority_pb2_grpc.PriorityServiceStub(own).Report(nothing()), end)
-        else:
-            ended(decision_pb2_grpc.DecisionServiceStub(own).DecideStream(nothing()), end)
+        ended(opened(own, nothing()), end)
 
 
 def test_an_upload_without_end_ends_as_well(server: ServeProcess, authority: Authority) -> None:
