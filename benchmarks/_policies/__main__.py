@@ -152,7 +152,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--maps", type=lambda text: text.split(","), default=list(MAPS), help="comma separated"
     )
-    parser.add_argument("--seeds", type=int, default=10, help="paired seeds per cell")
+    parser.add_argument("--seeds", type=int, default=5, help="paired seeds per cell")
     parser.add_argument(
         "--sweep-seeds", type=int, default=5, help="of those, for faults, demand and RESCO's rules"
     )
