@@ -29,8 +29,17 @@ Where control is lost the cabinets' own heartbeat limit ends it; nothing of ours
 it is kept, no cabinet left remote control for a moment:
 
 - **Disk full.** Records wait in memory (100,000 of them), the alarm *audit log cannot be written* stands in
-  every state, and they are written in order when there is room. A process that is killed meanwhile loses what
-  waited: the only case in which a record can be lost, and the alarm says so beforehand.
+  every state, and they are written in order when there is room. Beyond that number they are counted, and a
+  record says how many are missing. A process that is killed meanwhile loses what waited: the only case in
+  which a record can be lost without its number, and the alarm says so beforehand.
+- **Disk full at the start.** The controller starts and controls, under the same alarm. Its records go on from
+  the last one in the file; where the file cannot even be read they are numbered from 1, and numbered again
+  behind the last one when it can: a record of the kind `renumbered` says by how much. High-resolution events
+  wait as well (500,000 of them, then the oldest go and the log says how many).
+- **Disk slow.** A record is committed into the page cache before its command is written, and waits for no
+  disk: what has to wait, moving the write-ahead log into the database, is done away from control once the log
+  is 4 MiB long. Where control leaves no pause in which the log can be cut, it grows to 64 MiB; then records
+  wait in memory for as long as the disk takes, under the alarm.
 - **Clock step.** Everything is timed by the monotonic clock: plans, heartbeats, leases, limits. The step is
   an audit record and a high-resolution event, because logs carry the wall clock.
 - **Certificate.** Control needs none. Connections that are open go on until the client's own certificate
