@@ -25,7 +25,7 @@ FURTHER = {
     "worst_approach_s": ("Time lost on the worst approach", "s"),
     "longest_wait_s": ("Longest wait of one vehicle", "s"),
     "longest_stop_s": ("Longest standstill", "s"),
-    "deadlocked": ("Vehicles locked in a ring away from signals", ""),
+    "deadlocked": ("Vehicles that no lamp can free", ""),
     "walk_wait_s": ("Time lost on foot", "s"),
     "bus_delay_s": ("Delay of buses", "s"),
     "emergency_delay_s": ("Delay of emergency vehicles", "s"),

@@ -1,4 +1,4 @@
-"""Vehicles that lock one another where no signal is: SUMO never frees them, and no lamp does.
+"""Vehicles that lock one another: SUMO never frees them, and no lamp does.
 
 Some networks do this by themselves, under every controller and on some seeds. Where vehicles turn round in a
 street 11 m long between two nodes without signals (cologne3), each of a ring stands where the next

@@ -20,7 +20,7 @@ class TripMetrics:
     `delay_s` is over all scheduled vehicles; wait, travel time, speed and stops over those that departed.
     `unserved` counts vehicles never inserted. `longest_wait_s` is the most that one vehicle waited in all,
     `longest_stop_s` the longest unbroken standstill (gridlock when over 600 s), to 10 s. `deadlocked` counts
-    vehicles that stand at the end in a ring no signal is part of (`stopline_envs.deadlock`). Pedestrians are
+    vehicles that stand at the end and that no lamp can free (`stopline_envs.deadlock`). Pedestrians are
     apart: `walkers`, `walk_wait_s` (time lost).
     """
 
