@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stopline_agents.training import networks
 from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.networks import LIGHT, make_network, validation_networks
 from stopline_signals.errors import PolicyError
@@ -25,7 +26,7 @@ def critical_flow(folder: Path) -> float:
 def test_streets_at_night_are_as_empty_as_they_should_be(
     tmp_path: Path, light: float, bounds: tuple[float, float]
 ) -> None:
-    for seed in range(3):
+    for seed in range(2):
         make_network(seed, replace(CONFIG, light=light), tmp_path / str(seed))
         assert bounds[0] - 0.05 <= critical_flow(tmp_path / str(seed)) <= bounds[1] + 0.05
 
@@ -39,6 +40,9 @@ def test_what_was_drawn_before_stays_when_new_kinds_of_street_are_not_asked_for(
     assert nets[0] == nets[1] != nets[2]
 
 
-def test_validation_that_finds_no_network_ends_with_the_remedy(tmp_path: Path) -> None:
+def test_validation_that_finds_no_network_ends_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "ATTEMPTS", 2)
     with pytest.raises(PolicyError, match="raise max_groups or max_stages"):
         validation_networks(replace(CONFIG, max_groups=1, validation_networks=1), tmp_path)

@@ -76,7 +76,7 @@ def test_rights_go_while_their_street_is_held_and_no_other_stage_is_made(
         assert all(stage.protected for stage in plan.stages), "no stage serves rights alone"
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: " and ".join(shape) or "plain")
 def test_every_phase_is_legal_after_the_one_before(tmp_path: Path, shape: dict[str, bool], seed: int) -> None:
     scenario = make(tmp_path, rights=True, seed=seed, shape=shape)
