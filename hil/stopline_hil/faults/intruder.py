@@ -19,6 +19,8 @@ from stopline_hil.faults.target import Target
 
 EVERY_S = 1.0
 """Cabinet seconds between two of its writes."""
+EVERY_PHASE = 0xFF
+"""Of the first group of eight."""
 
 
 @asynccontextmanager
@@ -52,11 +54,14 @@ async def _modbus(target: Target) -> None:
 
 
 async def _ntcip(target: Target) -> None:
-    """Calls a phase again and again, which also feeds the backup timer that all writers share."""
+    """Calls every phase again and again, which also feeds the backup timer that all writers share.
+
+    A call for one phase alone may be just what the controller wants, and then nobody can tell them apart.
+    """
     cabinet = target.handle.cabinet
     peer = CommunityPeer(Access(host=cabinet.host, port=cabinet.port))
     target.handle.foreign = frozenset({("phaseControlGroupVehCall", 1), ("phaseControlGroupHold", 1)})
-    call = integer(cell("phaseControlGroupVehCall", 1), 1)
+    call = integer(cell("phaseControlGroupVehCall", 1), EVERY_PHASE)
     hold = integer(cell("phaseControlGroupHold", 1), 0)
 
     async def write() -> None:
