@@ -103,10 +103,10 @@ def disk_full(rig: Rig, seconds: float) -> Outcome:
     with _small_disk(state), ServeProcess(site) as server, watching(server) as following:
         rig.until_remote("remote control")
         filler = state / "filler"
-        with filler.open("wb") as file, contextlib.suppress(OSError):
+        # Without a buffer, whose rest would be refused once more when the file is closed.
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(65536))
-                file.flush()
         until_alarm(following, "audit log cannot be written")
         plans = rig.keeps_control(seconds)
         filler.unlink()
