@@ -19,8 +19,13 @@ REACH_M = 30.0
 def deadlocked(vehicles: Any) -> frozenset[str]:
     """Names of the vehicles that no lamp can free; `vehicles` is libsumo's `vehicle`."""
     standing = [name for name in vehicles.getIDList() if vehicles.getWaitingTime(name) >= STANDING_S]
-    before = {name: _leader(vehicles, name) for name in standing}
-    heads = (name for name in standing if vehicles.getLeader(name, REACH_M) is None)
+    leaders = {name: vehicles.getLeader(name, REACH_M) for name in standing}
+    before = {
+        name: leader[0]
+        for name, leader in leaders.items()
+        if leader is not None and not _stop_line_within(vehicles, name, leader[1])
+    }
+    heads = (name for name, leader in leaders.items() if leader is None)
     return _in_rings(before).union(name for name in heads if _in_the_wrong_lane(vehicles, name))
 
 
@@ -40,12 +45,11 @@ def _in_rings(before: dict[str, str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _leader(vehicles: Any, name: str) -> str:
-    """The vehicle that this one stands behind; none when a stop line lies between them."""
-    leader, gap = vehicles.getLeader(name, REACH_M) or ("", 0.0)
-    signals = vehicles.getNextTLS(name) if leader else ()
+def _stop_line_within(vehicles: Any, name: str, gap: float) -> bool:
+    """Whether a stop line lies between a vehicle and the one it stands behind, `gap` m ahead."""
+    signals = vehicles.getNextTLS(name)
     # SUMO's gap leaves out the room that a driver keeps.
-    return "" if signals and signals[0][2] <= gap + vehicles.getMinGap(name) else str(leader)
+    return bool(signals) and bool(signals[0][2] <= gap + vehicles.getMinGap(name))
 
 
 def _in_the_wrong_lane(vehicles: Any, name: str) -> bool:

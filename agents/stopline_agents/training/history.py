@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,9 @@ def wall_s(journal: Journal) -> float:
     return max(times, default=0.0)
 
 
-def maps_of(training: dict[str, Any]) -> list[str]:
-    """Scenarios that a network was trained on in any of its parts, its voters' among them."""
-    parts = [training, *training.get("history", ())]
-    own = {str(part["config"]["scenario"]) for part in parts if part.get("config", {}).get("scenario")}
-    votes = (vote for part in parts for vote in part.get("votes", ()))
-    return sorted(own.union(*(maps_of(vote) for vote in votes)))
+def configs_of(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The configuration of every part that a network has gone through, its voters' among them."""
+    for part in (training, *training.get("history", ())):
+        yield part.get("config", {})
+        for vote in part.get("votes", ()):
+            yield from configs_of(vote)

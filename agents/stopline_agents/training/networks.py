@@ -21,7 +21,7 @@ VALIDATION_SEED = 910_000_000
 """First seed of the validation networks; training seeds are drawn from elsewhere."""
 ATTEMPTS = 20
 LIGHT = (0.04, 0.2)
-"""Critical flow ratio of networks in light traffic: less than half of what a town has at noon."""
+"""Range of the critical flow ratio of networks in light traffic."""
 
 
 @dataclass(frozen=True, slots=True)

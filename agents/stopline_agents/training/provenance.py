@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stopline_agents.export import Parity, export_bundle
 from stopline_agents.network import StageScorer
 from stopline_agents.training.config import TrainConfig
-from stopline_agents.training.history import earlier_parts, maps_of, part_of
+from stopline_agents.training.history import configs_of, earlier_parts, part_of
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.train import read_run
 from stopline_agents.voting import voting
@@ -86,17 +86,13 @@ def provenance(journal: Journal, command: str, votes: Sequence[Path] = ()) -> di
 
 
 def _networks(training: dict[str, Any]) -> str:
-    maps = maps_of(training)
+    configs = list(configs_of(training))
+    maps = sorted({str(config["scenario"]) for config in configs if config.get("scenario")})
     if maps:
         return f"trained further on {', '.join(maps)}: not unseen by this policy"
-    parts = [training, *training.get("history", ())]
-    own = {name for part in parts for name in _own(part.get("config", {}))}
-    mixed = f", and this project's own {', '.join(sorted(own))}" if own else ""
+    own = sorted({name for config in configs if config.get("own_share") for name in config["own"]})
+    mixed = f", and this project's own {', '.join(own)}" if own else ""
     return f"generated from seeds by stopline_envs.generate{mixed}; no public map was trained on"
-
-
-def _own(config: dict[str, Any]) -> list[str]:
-    return config["own"] if config.get("own_share") else []
 
 
 def _figures(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
