@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stopline_controller.audit import AuditLog, Entry
-from tests.controller.bench import FOLDERS, ROOT, ServeProcess
+from tests.controller.bench import FOLDERS, ROOT, START_S, ServeProcess, until
 from tests.controller.sites import write_site
 
 
@@ -48,6 +48,9 @@ def server(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     site = write_site(folder, controller=f"clock_rate = 4\n{tls}")
     site.write_text(site.read_text().replace("insecure = true\n", ""))
     with ServeProcess(site) as running:
+        # Until its start-up is over the cabinet itself is in force, and whatever is asked for is queued.
+        kim = _as(running, certificates, "kim")
+        until(lambda: _policy_decides(kim), START_S, f"the policy decides; {running.log.read_text()}")
         yield running
 
 
@@ -63,6 +66,11 @@ def _as(server: ServeProcess, certificates: Path, name: str) -> dict[str, str]:
         "STOPLINE_CERT": str(certificates / f"{name}.pem"),
         "USER": name,
     }
+
+
+def _policy_decides(operator: dict[str, str]) -> bool:
+    done = stopline("override", "preview", "A", "main", "--json", **operator)
+    return done.returncode == 0 and json.loads(done.stdout)["source_in_force"] == "policy"
 
 
 def _json(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
@@ -95,7 +103,7 @@ def test_an_override_with_a_certificate_from_preview_to_release(
     dry = _json(stopline("override", "go", "A", "side", "--dry-run", "--json", **kim))
     assert dry["audit_sequence"] == 0
     went = _json(stopline("override", "go", "A", "side", "--no-wait", "--seconds", "200", "--json", **kim))
-    assert went["status"] in ("ACCEPTED", "PENDING_SAFE_POINT")
+    assert went["status"] in ("ACCEPTED", "PENDING_SAFE_POINT"), went
     listed = stopline("override", "list", **kim)
     assert "kim" in listed.stdout and "operator" in listed.stdout
     lee = _as(server, certificates, "lee")
@@ -115,7 +123,7 @@ def test_flash_takes_two_people_at_two_desks(
     assert json.loads(own.stdout)["status"] == "REJECTED" and own.returncode == 1
     lee = _as(server, certificates, "lee")
     second = _json(stopline("override", "confirm", confirmation, "--json", **lee))
-    assert second["status"] in ("ACCEPTED", "PENDING_SAFE_POINT")
+    assert second["status"] in ("ACCEPTED", "PENDING_SAFE_POINT"), second
     assert stopline("override", "release", "A", **kim).returncode == 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.bench import FOLDERS, ROOT, ServeProcess
+from tests.controller.bench import FOLDERS, ROOT, START_S, ServeProcess, until
 from tests.controller.sites import write_site
 
 RATE = 20.0
@@ -33,7 +33,14 @@ def _stopline(*words: str) -> subprocess.CompletedProcess[str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     site = write_site(tmp_path_factory.mktemp("site"), controller=f"clock_rate = {RATE}")
     with ServeProcess(site) as running:
+        # Until its start-up is over the cabinet itself is in force, and whatever is asked for is queued.
+        until(lambda: _policy_decides(running), START_S, f"the policy decides; {running.log.read_text()}")
         yield running
+
+
+def _policy_decides(server: ServeProcess) -> bool:
+    done = _stopline("override", "preview", "A", "main", "--address", server.address, "--json")
+    return done.returncode == 0 and json.loads(done.stdout)["source_in_force"] == "policy"
 
 
 def test_a_bad_site_is_explained_on_stderr_with_exit_code_1(tmp_path: Path) -> None:
@@ -73,7 +80,8 @@ def test_an_operator_goes_to_a_stage_by_name(server: ServeProcess) -> None:
     done = _stopline(*words, "--seconds", "5", "--operator", "kim", "--reason", "test")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["status"] in ("ACCEPTED", "PENDING_SAFE_POINT") and answer["audit_sequence"] > 0
+    assert answer["status"] in ("ACCEPTED", "PENDING_SAFE_POINT"), answer
+    assert answer["audit_sequence"] > 0
 
 
 def test_a_preview_asks_nothing_of_the_cabinet(server: ServeProcess) -> None:
