@@ -94,7 +94,7 @@ def _run(name: str, folder: str, seed: int) -> float:
         policy = make_controller(SHIPPED_NAME)
     else:
         config, scorer = read_run(Path(folder))
-        policy = TorchPolicy(scorer, float(config.decision_interval))
+        policy = TorchPolicy(scorer, float(config.interval))
     return run_policy(load_scenario(name), policy, seed).metrics.delay_s
 
 

@@ -34,7 +34,8 @@ def test_settings_fit_the_network(earlier: str) -> None:
     one, many = finetune_config("single"), finetune_config("arterial")
     assert (one.slots, many.slots) == (1, 9)
     assert one.workers * one.slots * one.n_steps <= 2 * many.workers * many.slots * many.n_steps
-    assert one.decision_interval == many.decision_interval == interval_of("bundle")
+    assert one.interval == many.interval == interval_of("bundle") == 1
+    assert one.decision_interval == many.decision_interval == interval_of("bundle", training=True) == 2
     assert finetune_config("single", start=earlier).decision_interval == 3
     with pytest.raises(BundleError):
         finetune_config("single", start="no/such/bundle")

@@ -20,6 +20,8 @@ class TrainConfig:
     decisions: int = 2_000_000
     """Decisions of PPO, all junctions together."""
     decision_interval: int = 2
+    decides_every: int = 0
+    """Seconds between decisions where checkpoints are compared, and in a bundle of it; 0: as in training."""
     reward: str = "delay"
     reward_scale: float = 0.03
 
@@ -92,6 +94,11 @@ class TrainConfig:
     """Stop learning after this much wall time, earlier parts of the run included; 0: never."""
     checkpoint_every: int = 50_000
     threads: int = 1
+
+    @property
+    def interval(self) -> int:
+        """Seconds between decisions of the network that comes of it."""
+        return self.decides_every or self.decision_interval
 
     def to_table(self) -> dict[str, Any]:
         """As plain data."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from stopline_agents.training.config import TrainConfig
 from stopline_agents.training.journal import Journal
-from stopline_agents.training.start import SHIPPED_NAME
+from stopline_agents.training.start import SHIPPED_NAME, source_of
+from stopline_agents.training.train import read_run
 from stopline_envs.network import plans_of
 from stopline_envs.scenario import Scenario, load_scenario
-from stopline_policy.bundle import SHIPPED, read_bundle
+from stopline_policy.bundle import read_bundle
 from stopline_signals.errors import PolicyError
 
 ROLLOUT = 6144
@@ -48,7 +49,8 @@ def finetune_config(
         minutes=minutes,
         patience=patience,
         decisions=UNLIMITED,
-        decision_interval=interval_of(start),
+        decision_interval=interval_of(start, training=True),
+        decides_every=interval_of(start),
         workers=workers,
         slots=len(plans),
         episode_s=min(1800, found.duration),
@@ -68,12 +70,18 @@ def finetune_config(
     )
 
 
-def interval_of(start: str) -> int:
-    """Seconds between the decisions of a bundle or run, which training further must keep."""
-    path = SHIPPED if start == SHIPPED_NAME else Path(start)
+def interval_of(start: str, *, training: bool = False) -> int:
+    """Seconds between the decisions of a bundle or run, or those it was trained with: often more.
+
+    Training further keeps to the latter, for every second made a policy that had learned every other worse.
+    """
+    path = source_of(start)
     if Journal.best_of(path).is_file():
-        return int(Journal(path).read("config.json")["decision_interval"])
-    return max(1, round(read_bundle(path).manifest.decision_interval))
+        config = read_run(path)[0]
+        return config.decision_interval if training else config.interval
+    manifest = read_bundle(path).manifest
+    trained = manifest.training.get("config", {}).get("decision_interval") if training else None
+    return int(trained or max(1, round(manifest.decision_interval)))
 
 
 def write_scenario(net: Path, routes: list[Path], begin: int, end: int, path: Path) -> Scenario:

@@ -111,7 +111,7 @@ class Keeper(BaseCallback):
         if not self._networks:
             self._keep(actor, decisions_of(learner), Validation(()))
             return
-        found = validate(TorchPolicy(actor, self._config.decision_interval), self._networks)
+        found = validate(TorchPolicy(actor, self._config.interval), self._networks)
         self._point(learner, {"validation_s": found.mean_s, "validation_score": found.score})
         self._in_vain += 1
         if found.score < self._best:

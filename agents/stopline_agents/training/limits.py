@@ -21,6 +21,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "decisions": (0, math.inf),
     "decision_interval": (1, 60),
+    "decides_every": (0, 60),
     "reward_scale": (TINY, math.inf),
     "workers": (1, 256),
     "slots": (1, MOST_SIGNALS),

@@ -37,7 +37,7 @@ def export_run(
     """Export the best network of a training run with its provenance; see `export_bundle`.
 
     `votes` are further runs whose networks decide with it, as one network (`stopline_agents.voting`).
-    `interval` are the seconds between its decisions, where they are others than in training.
+    `interval` are the seconds between its decisions, where they are others than the run was told.
     """
     config, scorer = read_run(run)
     journal = Journal(run)
@@ -50,7 +50,7 @@ def export_run(
         out,
         key,
         name=name,
-        decision_interval=float(interval or config.decision_interval),
+        decision_interval=float(interval or config.interval),
         observations=observations,
         training=provenance(journal, command, votes),
         evaluation=_figures(evaluations),
