@@ -1,4 +1,4 @@
-"""Clients that share no code with us: Node with the .proto files, and one that learns all by reflection."""
+"""Clients that share no code with us: Node with generated stubs, and one that learns all by reflection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.controller.sites import write_site
 from tests.foreign import foreign_modules
 
 RATE = 10.0
-NODE = Path(__file__).parent / "node" / "operator.mjs"
+NODE = Path(__file__).parent / "node"
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +40,47 @@ def server(bench: PlcBench, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-def test_a_node_operator_lists_watches_takes_over_and_hands_back(server: ServeProcess, root: Path) -> None:
-    modules = foreign_modules()
+@pytest.fixture(scope="module")
+def stubs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated for Node from the .proto files as they are now."""
+    tools, out = foreign_modules() / ".bin", tmp_path_factory.mktemp("stubs")
+    done = subprocess.run(
+        [tools / "buf", "generate", "--template", NODE / "buf.gen.yaml", "--output", out],
+        cwd=root / "proto",
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_node_client_takes_over_and_hands_back_and_brings_a_fire_engine_through(
+    server: ServeProcess, stubs: Path
+) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node here")
     done = subprocess.run(
-        [node, NODE, server.address, root / "proto"],
+        [node, NODE / "operator.mjs", server.address, stubs],
         check=False,
         capture_output=True,
         text=True,
         timeout=40,
-        env={**os.environ, "FOREIGN_MODULES": str(modules)},
+        env={**os.environ, "NODE_PATH": str(foreign_modules())},
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["junctions"] == ["A"]
     assert told["groups"] == ["main", "left", "side", "walk along", "walk across"]
     assert told["sequences"] == sorted(set(told["sequences"])) and told["sequences"][0] > 0
-    assert told["answer"] in ("OVERRIDE_STATUS_ACCEPTED", "OVERRIDE_STATUS_PENDING_SAFE_POINT")
-    assert told["reached"] and told["refused"] == "FAILED_PRECONDITION"
+    assert told["answer"] in ("ACCEPTED", "PENDING_SAFE_POINT") and told["transition"] > 0
+    assert told["leases"] == ["node"] and told["refused"] == "FAILED_PRECONDITION"
+    assert told["left"] == [] and told["returned"] == "decided"
+    assert told["priority"][-2:] == ["GREEN", "COMPLETED"]
+    assert told["decided"] == [1, 2, 3]
     assert told["policy"] == "tiny" and told["audited"] == ["node"]
 
 

@@ -1,32 +1,28 @@
-// An operator's client written with nothing of ours but the .proto files: @grpc/grpc-js and proto-loader.
-// Usage: NODE_PATH=... node operator.mjs ADDRESS PROTO_FOLDER; prints one JSON object.
+// An operator's and a dispatcher's client, with nothing of ours but the stubs generated from the .proto files.
+// Usage: NODE_PATH=... node operator.mjs ADDRESS STUBS_FOLDER; prints one JSON object.
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const require = createRequire(path.join(process.env.FOREIGN_MODULES, "here.js"));
-const grpc = require("@grpc/grpc-js");
-const loader = require("@grpc/proto-loader");
-
 const [address, folder] = process.argv.slice(2);
-const files = ["junction", "override", "policy", "audit"].map((name) => `stopline/v1/${name}.proto`);
-const definition = loader.loadSync(files, {
-  keepCase: true,
-  includeDirs: [folder],
-  longs: Number,
-  enums: String,
-  defaults: true,
-  oneofs: true,
-});
-const { v1 } = grpc.loadPackageDefinition(definition).stopline;
-const insecure = grpc.credentials.createInsecure();
-const junctions = new v1.JunctionService(address, insecure);
-const overrides = new v1.OverrideService(address, insecure);
-const policies = new v1.PolicyService(address, insecure);
-const audits = new v1.AuditService(address, insecure);
+const require = createRequire(path.join(path.resolve(folder), "here.js"));
+const grpc = require("@grpc/grpc-js");
+const stub = (name) => require(`./stopline/v1/${name}.js`);
+const client = (file, service) =>
+  new (stub(`${file}.grpc-client`)[`${service}Client`])(address, grpc.credentials.createInsecure());
 
-const call = (client, method, request) =>
+const junctions = client("junction", "JunctionService");
+const overrides = client("override", "OverrideService");
+const priorities = client("priority", "PriorityService");
+const decisions = client("decision", "DecisionService");
+const policies = client("policy", "PolicyService");
+const audits = client("audit", "AuditService");
+const { OverrideRequest, OverrideStatus } = stub("override");
+const { PriorityState, ReportRequest, VehicleClass } = stub("priority");
+const { Source } = stub("state");
+
+const call = (to, method, request) =>
   new Promise((done, failed) =>
-    client[method](request, (error, answer) => (error ? failed(error) : done(answer))),
+    to[method](request, (error, answer) => (error ? failed(error) : done(answer))),
   );
 
 // Reads a stream until `enough` says so, and leaves it.
@@ -44,47 +40,87 @@ const read = (stream, enough) =>
     stream.on("end", () => done(seen));
   });
 
-const listed = (await call(junctions, "ListJunctions", {})).junctions;
+const watch = async (id, enough) => {
+  const stream = junctions.watchState({ junction_ids: [id], min_interval_ms: 0 });
+  return (await read(stream, (seen) => enough(seen.at(-1).state, seen))).map(({ state }) => state);
+};
+
+// Takes the junction over, goes to the stage after the present one, and hands it back.
+const takeOver = async (id, stages) => {
+  const watched = await watch(id, (state, seen) => seen.length >= 5 && state.cabinet_online);
+  const wanted = (watched.at(-1).stage + 1) % stages;
+  const asked = { junction_id: id, operator: "node", ttl_s: 60, priority: 0, groups: [] };
+  const { lease } = await call(overrides, "acquireLease", { ...asked, reason: "a client in Node" });
+  const held = { lease_id: lease.lease_id, fencing_token: lease.fencing_token };
+  const verb = { oneofKind: "go_to_stage", go_to_stage: { stage: wanted } };
+  const preview = await call(junctions, "preview", { junction_id: id, stage: wanted, source: Source.CENTRE });
+  const answer = await call(overrides, "override", OverrideRequest.create({ ...held, verb }));
+  await watch(id, (state) => state.stage === wanted && state.source === Source.CENTRE);
+  const leases = async () => (await call(overrides, "listLeases", { junction_id: id })).leases;
+  const during = await leases();
+  const other = { ...held, fencing_token: lease.fencing_token + 1, ttl_s: 5 };
+  const refusal = await call(overrides, "renewLease", other).catch((error) => error);
+  await call(overrides, "releaseLease", held);
+  const left = await leases();
+  const after = await watch(id, (state) => state.source === Source.POLICY);
+  return {
+    sequences: watched.map((state) => state.sequence),
+    transition: preview.transition_tenths,
+    answer: OverrideStatus[answer.status],
+    leases: during.map((row) => row.operator),
+    left: left.map((row) => row.operator),
+    refused: grpc.status[refusal.code],
+    returned: after.at(-1).reason,
+  };
+};
+
+// Reports a fire engine on its way to a group, again and again, until it is green there; then it has passed.
+const drive = (id, group) =>
+  new Promise((done, failed) => {
+    const states = new Set();
+    const stream = priorities.report();
+    const vehicle = { vehicle_id: "engine 7", vehicle_class: VehicleClass.FIRE, speed_mps: 10 };
+    const upcoming = [{ junction_id: id, group, approach: "", distance_m: 60, eta_s: 0 }];
+    const report = (sequence, cancel) =>
+      stream.write(ReportRequest.create({ ...vehicle, sequence, upcoming, cancel }));
+    stream.on("data", ({ sequence, junctions: [status] }) => {
+      states.add(PriorityState[status.state]);
+      if (status.state === PriorityState.COMPLETED) return stream.end();
+      setTimeout(report, 100, sequence + 1, status.state === PriorityState.GREEN);
+    });
+    stream.on("error", failed);
+    stream.on("end", () => done([...states]));
+    report(1, false);
+  });
+
+// Decisions for an empty street over one stream.
+const decide = async (id, detectors) => {
+  const stream = decisions.decideStream();
+  const input = { oneofKind: "readings", readings: new Uint8Array(2 * detectors) };
+  for (const sequence of [1, 2, 3]) stream.write({ decision: { junction_id: id, sequence, input } });
+  stream.end();
+  return (await read(stream, () => false)).map(({ decision }) => decision.sequence);
+};
+
+const listed = (await call(junctions, "listJunctions", {})).junctions;
 const id = listed[0].junction_id;
-const { plan } = await call(junctions, "GetPlan", { junction_id: id });
-const watched = await read(
-  junctions.WatchState({ junction_ids: [id] }),
-  (seen) => seen.length >= 5 && seen.at(-1).state.cabinet_online,
+const { plan } = await call(junctions, "getPlan", { junction_id: id });
+const taken = await takeOver(id, plan.stages.length);
+const priority = await drive(id, "side");
+const decided = await decide(id, plan.detectors.length);
+const policy = await call(policies, "getPolicy", {});
+const records = await read(
+  audits.getAudit({ from_sequence: 0, limit: 0, junction_id: "", kind: "override" }),
+  () => false,
 );
-const present = watched.at(-1).state;
-const wanted = (present.stage + 1) % plan.stages.length;
-const { lease } = await call(overrides, "AcquireLease", {
-  junction_id: id,
-  operator: "node",
-  ttl_s: 60,
-  reason: "a client of another language",
-});
-const answer = await call(overrides, "Override", {
-  lease_id: lease.lease_id,
-  fencing_token: lease.fencing_token,
-  go_to_stage: { stage: wanted },
-});
-const reached = await read(
-  junctions.WatchState({ junction_ids: [id] }),
-  (seen) => seen.at(-1).state.stage === wanted && seen.at(-1).state.source === "SOURCE_CENTRE",
-);
-const refusal = await call(overrides, "RenewLease", {
-  lease_id: lease.lease_id,
-  fencing_token: lease.fencing_token + 1,
-  ttl_s: 5,
-}).catch((error) => error);
-await call(overrides, "ReleaseLease", { lease_id: lease.lease_id, fencing_token: lease.fencing_token });
-const policy = await call(policies, "GetPolicy", {});
-const records = await read(audits.GetAudit({ kind: "override" }), () => false);
 
 console.log(
   JSON.stringify({
     junctions: listed.map((junction) => junction.junction_id),
     groups: plan.groups.map((group) => group.name),
-    sequences: watched.map(({ state }) => state.sequence),
-    answer: answer.status,
-    reached: reached.at(-1).state.stage === wanted,
-    refused: grpc.status[refusal.code],
+    ...taken,
+    priority,
+    decided,
     policy: policy.name,
     audited: records.map(({ record }) => record.actor),
   }),
