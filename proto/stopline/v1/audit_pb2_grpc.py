@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Reads the audit log. A record is committed before its command is written or answered.
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """Reads the audit log. A record is committed before its command is written or answered.
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def GetAudit(self, request, context):
@@ -87,7 +89,8 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Reads the audit log. A record is committed before its command is written or answered.
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
     """
 
     @staticmethod

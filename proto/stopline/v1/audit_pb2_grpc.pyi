@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Reads the audit log. A record is committed before its command is written or answered."""
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +42,9 @@ class AuditServiceStub:
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """Reads the audit log. A record is committed before its command is written or answered."""
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAudit: _aio.UnaryStreamMultiCallable[_audit_pb2.GetAuditRequest, _audit_pb2.GetAuditResponse]  # type: ignore[assignment]
@@ -49,7 +53,9 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Recomputes the whole hash chain."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads the audit log. A record is committed before its command is written or answered."""
+    """Reads the audit log. A record is committed before its command is written or answered. RESOURCE_EXHAUSTED: over 100 calls a
+    second of one caller (200 at once), or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     @_abc_1.abstractmethod
     def GetAudit(

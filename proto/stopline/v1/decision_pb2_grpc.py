@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class DecisionServiceStub:
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement.
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
     """
 
     def __init__(self, channel):
@@ -53,7 +55,9 @@ class DecisionServiceStub:
 
 
 class DecisionServiceServicer:
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement.
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
     """
 
     def Decide(self, request, context):
@@ -104,7 +108,9 @@ def add_DecisionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DecisionService:
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement.
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
     """
 
     @staticmethod

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DecisionServiceStub:
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement."""
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,7 +45,10 @@ class DecisionServiceStub:
 
 @_typing.type_check_only
 class DecisionServiceAsyncStub(DecisionServiceStub):
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement."""
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Decide: _aio.UnaryUnaryMultiCallable[_decision_pb2.DecideRequest, _decision_pb2.DecideResponse]  # type: ignore[assignment]
@@ -53,7 +59,10 @@ class DecisionServiceAsyncStub(DecisionServiceStub):
     """Counters and latency of the decisions the control loop made."""
 
 class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Asks the policy without acting: for simulators, shadow comparison and latency measurement."""
+    """Asks the policy without acting: for simulators, shadow comparison and latency measurement. RESOURCE_EXHAUSTED: over 20,000
+    decisions a second of one caller, single or streamed (40,000 at once), a request over 256 KiB, or more than 32 of its
+    streams open, unless the site says otherwise.
+    """
 
     @_abc_1.abstractmethod
     def Decide(

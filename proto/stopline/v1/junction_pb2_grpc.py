@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class JunctionServiceStub:
-    """Reads junctions. Nothing here changes anything.
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def __init__(self, channel):
@@ -58,7 +59,8 @@ class JunctionServiceStub:
 
 
 class JunctionServiceServicer:
-    """Reads junctions. Nothing here changes anything.
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def ListJunctions(self, request, context):
@@ -121,7 +123,8 @@ def add_JunctionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JunctionService:
-    """Reads junctions. Nothing here changes anything.
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
     """
 
     @staticmethod

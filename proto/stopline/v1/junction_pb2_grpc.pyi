@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JunctionServiceStub:
-    """Reads junctions. Nothing here changes anything."""
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,7 +46,9 @@ class JunctionServiceStub:
 
 @_typing.type_check_only
 class JunctionServiceAsyncStub(JunctionServiceStub):
-    """Reads junctions. Nothing here changes anything."""
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListJunctions: _aio.UnaryUnaryMultiCallable[_junction_pb2.ListJunctionsRequest, _junction_pb2.ListJunctionsResponse]  # type: ignore[assignment]
@@ -57,7 +61,9 @@ class JunctionServiceAsyncStub(JunctionServiceStub):
     """Says what the guard would answer to a request for a stage, without asking the cabinet."""
 
 class JunctionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads junctions. Nothing here changes anything."""
+    """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
+    or more than 32 of its streams open, unless the site says otherwise.
+    """
 
     @_abc_1.abstractmethod
     def ListJunctions(

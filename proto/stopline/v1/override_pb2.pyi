@@ -163,16 +163,20 @@ class AcquireLeaseRequest(_message.Message):
     junction_id: _builtins.str
     """Junction to take over."""
     operator: _builtins.str
-    """Operator, as the log will name them; with a certificate its name is logged as well, and counts."""
+    """Operator, as the log will name them, at most 64 characters; with a certificate its name is logged as well, and counts.
+    Required unless there is a certificate.
+    """
     ttl_s: _builtins.float
-    """Seconds the lease lasts unless renewed; at most the site's limit."""
+    """Seconds the lease lasts unless renewed; above 0 and at most the site's limit, 300 unless it says otherwise."""
     reason: _builtins.str
-    """Why; kept in the audit log. Required."""
+    """Why, at most 200 characters; kept in the audit log and shown in every state of the junction. Required."""
     priority: _builtins.int
     """Priority of the operator; within a role a higher one takes a lease over."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Signal groups wanted, by name; none = the whole junction. A lease of groups takes hold, omit and call of those groups."""
+        """Signal groups wanted, at most 64, by names of at most 64 characters; none = the whole junction. A lease of groups takes
+        hold, omit and call of those groups.
+        """
 
     def __init__(
         self,
@@ -226,11 +230,11 @@ class RenewLeaseRequest(_message.Message):
     FENCING_TOKEN_FIELD_NUMBER: _builtins.int
     TTL_S_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
-    """Lease to renew."""
+    """Lease to renew; at most 64 characters."""
     fencing_token: _builtins.int
     """Its fencing token."""
     ttl_s: _builtins.float
-    """Seconds from now."""
+    """Seconds from now; above 0 and at most the site's limit, 300 unless it says otherwise."""
     def __init__(
         self,
         *,
@@ -279,7 +283,7 @@ class ReleaseLeaseRequest(_message.Message):
     LEASE_ID_FIELD_NUMBER: _builtins.int
     FENCING_TOKEN_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
-    """Lease to end."""
+    """Lease to end; at most 64 characters."""
     fencing_token: _builtins.int
     """Its fencing token."""
     def __init__(
@@ -424,7 +428,9 @@ class OmitGroups(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Signal groups, by name; they replace those omitted before under the lease, none = omit nothing."""
+        """Signal groups, at most 64, by names of at most 64 characters; they replace those omitted before under the lease, none =
+        omit nothing.
+        """
 
     def __init__(
         self,
@@ -448,7 +454,7 @@ class CallGroups(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Signal groups, by name; they are added to those called before."""
+        """Signal groups, at least one and at most 64, by names of at most 64 characters; they are added to those called before."""
 
     def __init__(
         self,
@@ -540,16 +546,18 @@ class OverrideRequest(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
-    """Lease it is placed under."""
+    """Lease it is placed under; at most 64 characters."""
     fencing_token: _builtins.int
     """Fencing token of the lease."""
     idempotency_key: _builtins.str
-    """Same key = same request: it is answered again and not placed twice. Empty = no key."""
+    """Same key = same request: it is answered again and not placed twice. A key has at most 64 characters, and there are at
+    most 1,000 keys under one lease; further ones are rejected. Empty = no key.
+    """
     not_after_s: _builtins.float
-    """Seconds from receipt after which the request must no longer be begun; 0 = as long as the lease."""
+    """Seconds from receipt after which the request must no longer be begun; not negative, 0 = as long as the lease."""
     sequence: _builtins.int
-    """Grows with every request under the lease; an older one is refused as a replay. Needed with a certificate unless an
-    idempotency key is given.
+    """Grows with every request under the lease. Those below the highest seen may still come, each once, unless they are 64 or
+    more below it; any other is rejected as a replay. Needed with a certificate unless an idempotency key is given.
     """
     dry_run: _builtins.bool
     """True: judge it and answer, but place nothing."""
@@ -635,11 +643,13 @@ class OverrideResponse(_message.Message):
     earliest_tenths: _builtins.int
     """Tenths from now until the stage may be asked for."""
     audit_sequence: _builtins.int
-    """Sequence number of the audit record; 0 for a dry run."""
+    """Sequence number of the audit record. 0 = none: a dry run, or a refusal that was only counted, for of one caller's no
+    more than 50 at once and one in five seconds are recorded by themselves.
+    """
     confirmation_id: _builtins.str
     """What the second person has to name, when PENDING_CONFIRMATION."""
     confirm_within_s: _builtins.float
-    """Seconds the second person has."""
+    """Seconds the second person has; 60 unless the site says otherwise."""
     def __init__(
         self,
         *,
@@ -668,9 +678,9 @@ class ConfirmOverrideRequest(_message.Message):
     CONFIRMATION_ID_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     confirmation_id: _builtins.str
-    """From the answer to the first person."""
+    """From the answer to the first person; at most 64 characters."""
     operator: _builtins.str
-    """Who confirms; another person than the holder of the lease. With a certificate its name counts."""
+    """Who confirms, at most 64 characters; another person than the lease's holder. With a certificate its name counts."""
     def __init__(
         self,
         *,

@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class OverrideServiceStub:
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     def __init__(self, channel):
@@ -70,7 +72,9 @@ class OverrideServiceStub:
 
 class OverrideServiceServicer:
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     def AcquireLease(self, request, context):
@@ -158,7 +162,9 @@ def add_OverrideServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class OverrideService:
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     @staticmethod

@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class OverrideServiceStub:
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     @_typing.overload
@@ -51,7 +53,9 @@ class OverrideServiceStub:
 @_typing.type_check_only
 class OverrideServiceAsyncStub(OverrideServiceStub):
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -70,7 +74,9 @@ class OverrideServiceAsyncStub(OverrideServiceStub):
 
 class OverrideServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lets a traffic-centre operator take a junction, or some of its signal groups, over and hand it back. Every lease and every
-    override expires; the timing rules hold against operators too.
+    override expires; the timing rules hold against operators too. INVALID_ARGUMENT names a field beyond its limit.
+    RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once), or a request over 256 KiB, unless the site says
+    otherwise.
     """
 
     @_abc_1.abstractmethod

@@ -342,7 +342,7 @@ class LoadPolicyRequest(_message.Message):
 
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
-    """The next bytes of the zip; at most the request size of the site, 15 KiB always fit."""
+    """The next bytes of the zip; at most the request size of the site, 256 KiB unless it says otherwise, 15 KiB always fit."""
     def __init__(
         self,
         *,
@@ -449,9 +449,9 @@ class ActivatePolicyRequest(_message.Message):
     bundle_sha256: _builtins.str
     """The version, or the first digits of it; "none" leaves the junctions to their local plans."""
     operator: _builtins.str
-    """Who wants it."""
+    """Who wants it; with a certificate its name counts. Required unless there is one."""
     reason: _builtins.str
-    """Why; it is recorded."""
+    """Why; it is recorded. Required."""
     again: _builtins.bool
     """True to activate a version that was rolled back before."""
     def __init__(
@@ -507,9 +507,9 @@ class RollBackPolicyRequest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
-    """Who wants it."""
+    """Who wants it; with a certificate its name counts. Required unless there is one."""
     reason: _builtins.str
-    """Why; it is recorded."""
+    """Why; it is recorded. Required."""
     def __init__(
         self,
         *,

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class PolicyServiceStub:
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     def __init__(self, channel):
@@ -70,7 +71,8 @@ class PolicyServiceStub:
 
 class PolicyServiceServicer:
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     def GetPolicy(self, request, context):
@@ -88,8 +90,8 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadPolicy(self, request_iterator, context):
-        """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
-        else changes. INVALID_ARGUMENT says which check failed.
+        """Takes a bundle (a zip, at most 64 MiB) in pieces, verifies it against the trusted keys and against every junction, and
+        keeps it. Nothing else changes. INVALID_ARGUMENT says which check failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +162,8 @@ def add_PolicyServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     @staticmethod

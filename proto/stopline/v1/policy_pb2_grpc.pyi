@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class PolicyServiceStub:
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     @_typing.overload
@@ -40,8 +41,8 @@ class PolicyServiceStub:
     ListPolicies: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListPoliciesRequest, _policy_pb2.ListPoliciesResponse]
     """All versions kept here, and what was done with them."""
     LoadPolicy: _grpc.StreamUnaryMultiCallable[_policy_pb2.LoadPolicyRequest, _policy_pb2.LoadPolicyResponse]
-    """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
-    else changes. INVALID_ARGUMENT says which check failed.
+    """Takes a bundle (a zip, at most 64 MiB) in pieces, verifies it against the trusted keys and against every junction, and
+    keeps it. Nothing else changes. INVALID_ARGUMENT says which check failed.
     """
     ShadowPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ShadowPolicyRequest, _policy_pb2.ShadowPolicyResponse]
     """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run."""
@@ -55,7 +56,8 @@ class PolicyServiceStub:
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -64,8 +66,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     ListPolicies: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListPoliciesRequest, _policy_pb2.ListPoliciesResponse]  # type: ignore[assignment]
     """All versions kept here, and what was done with them."""
     LoadPolicy: _aio.StreamUnaryMultiCallable[_policy_pb2.LoadPolicyRequest, _policy_pb2.LoadPolicyResponse]  # type: ignore[assignment]
-    """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
-    else changes. INVALID_ARGUMENT says which check failed.
+    """Takes a bundle (a zip, at most 64 MiB) in pieces, verifies it against the trusted keys and against every junction, and
+    keeps it. Nothing else changes. INVALID_ARGUMENT says which check failed.
     """
     ShadowPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.ShadowPolicyRequest, _policy_pb2.ShadowPolicyResponse]  # type: ignore[assignment]
     """Lets a version decide beside the active one without acting, or ends that. FAILED_PRECONDITION when it cannot run."""
@@ -78,7 +80,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Says which policy decides, and changes it. A version is a signed bundle; it is loaded first, may then decide in
-    shadow, and decides for the junctions once it is activated.
+    shadow, and decides for the junctions once it is activated. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200
+    at once), unless the site says otherwise.
     """
 
     @_abc_1.abstractmethod
@@ -103,8 +106,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_policy_pb2.LoadPolicyRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.LoadPolicyResponse, _abc.Awaitable[_policy_pb2.LoadPolicyResponse]]:
-        """Takes a bundle (a zip) in pieces, verifies it against the trusted keys and against every junction, and keeps it. Nothing
-        else changes. INVALID_ARGUMENT says which check failed.
+        """Takes a bundle (a zip, at most 64 MiB) in pieces, verifies it against the trusted keys and against every junction, and
+        keeps it. Nothing else changes. INVALID_ARGUMENT says which check failed.
         """
 
     @_abc_1.abstractmethod

@@ -122,9 +122,9 @@ class UpcomingJunction(_message.Message):
     approach: _builtins.str
     """Approach the vehicle arrives on, when the group is not known; the widest group of it is served."""
     distance_m: _builtins.float
-    """Metres to the stop line along the route."""
+    """Metres to the stop line along the route, 0 to 10,000."""
     eta_s: _builtins.float
-    """Seconds to the stop line as the vehicle expects them; 0 = computed from distance and speed."""
+    """Seconds to the stop line as the vehicle expects them, at most 1,800; 0 = computed from distance and speed."""
     def __init__(
         self,
         *,
@@ -225,19 +225,23 @@ class ReportRequest(_message.Message):
     ROUTE_FIELD_NUMBER: _builtins.int
     INCIDENT_FIELD_NUMBER: _builtins.int
     vehicle_id: _builtins.str
-    """Vehicle identifier, at most 64 characters. While it is heard, only the certificate that reported it first may."""
+    """Vehicle identifier, at most 64 characters, required. While it is heard, only the certificate that reported it first may.
+    At most 20 reports a second of one vehicle (40 at once), unless the site says otherwise.
+    """
     vehicle_class: Global___VehicleClass.ValueType
     """Class of the vehicle."""
     speed_mps: _builtins.float
-    """Speed in m/s."""
+    """Speed in m/s, 0 to 60."""
     sequence: _builtins.int
     """Grows with every report of the vehicle; older or equal ones are ignored."""
     cancel: _builtins.bool
     """True ends all requests of the vehicle."""
     desired_speed_mps: _builtins.float
-    """Speed the vehicle would drive unhindered, m/s; 0 = not known."""
+    """Speed the vehicle would drive unhindered, m/s, at most 60; 0 = not known."""
     late_s: _builtins.float
-    """Seconds behind the timetable, negative = ahead of it; only transit that is late enough is served."""
+    """Seconds behind the timetable, at most 7,200; negative = ahead of it, by as much at most. Only transit that is late
+    enough is served.
+    """
     incident: _builtins.str
     """What it drives to, as its dispatcher calls it, at most 64 characters; kept in the audit log."""
     @_builtins.property
@@ -248,7 +252,9 @@ class ReportRequest(_message.Message):
 
     @_builtins.property
     def upcoming(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpcomingJunction]:
-        """Junctions ahead, nearest first; empty with a position. A junction that was listed and no longer is counts as passed."""
+        """Junctions ahead, at most 64, nearest first; empty with a position. A junction that was listed and no longer is counts as
+        passed.
+        """
 
     @_builtins.property
     def position(self) -> Global___VehiclePosition:
@@ -256,7 +262,7 @@ class ReportRequest(_message.Message):
 
     @_builtins.property
     def route(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteJunction]:
-        """Junctions it will pass, in order, those behind it included; empty = predicted. Only used with a position."""
+        """Junctions it will pass, at most 64, in order, those behind it included; empty = predicted. Only used with a position."""
 
     def __init__(
         self,

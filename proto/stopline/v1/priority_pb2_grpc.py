@@ -27,7 +27,9 @@ if _version_not_supported:
 
 class PriorityServiceStub:
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def __init__(self, channel):
@@ -45,12 +47,14 @@ class PriorityServiceStub:
 
 class PriorityServiceServicer:
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def Report(self, request_iterator, context):
-        """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
-        requests.
+        """Reports in, status out: one response per report, and one when no report for eight seconds (unless the site says
+        otherwise) ends the vehicle's requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +78,9 @@ def add_PriorityServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PriorityService:
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     @staticmethod

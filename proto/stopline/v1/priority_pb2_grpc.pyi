@@ -28,7 +28,9 @@ GRPC_VERSION: str
 
 class PriorityServiceStub:
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     @_typing.overload
@@ -36,25 +38,29 @@ class PriorityServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PriorityServiceAsyncStub: ...
     Report: _grpc.StreamStreamMultiCallable[_priority_pb2.ReportRequest, _priority_pb2.ReportResponse]
-    """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
-    requests.
+    """Reports in, status out: one response per report, and one when no report for eight seconds (unless the site says
+    otherwise) ends the vehicle's requests.
     """
 
 @_typing.type_check_only
 class PriorityServiceAsyncStub(PriorityServiceStub):
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Report: _aio.StreamStreamMultiCallable[_priority_pb2.ReportRequest, _priority_pb2.ReportResponse]  # type: ignore[assignment]
-    """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
-    requests.
+    """Reports in, status out: one response per report, and one when no report for eight seconds (unless the site says
+    otherwise) ends the vehicle's requests.
     """
 
 class PriorityServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes vehicle reports and asks for their green early enough. The vehicle or its dispatcher streams to each controller on
-    the route; each acts for its own junctions.
+    the route; each acts for its own junctions. A report beyond a limit named below is refused with the reason, at its
+    junctions, and counts for nothing. RESOURCE_EXHAUSTED: over 2,000 reports a second of one caller (4,000 at once), a report
+    over 256 KiB, or more than 32 of its streams open, unless the site says otherwise.
     """
 
     @_abc_1.abstractmethod
@@ -63,8 +69,8 @@ class PriorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_priority_pb2.ReportRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_priority_pb2.ReportResponse], _abc.AsyncIterator[_priority_pb2.ReportResponse]]:
-        """Reports in, status out: one response per report, and one when no report for eight seconds ends the vehicle's
-        requests.
+        """Reports in, status out: one response per report, and one when no report for eight seconds (unless the site says
+        otherwise) ends the vehicle's requests.
         """
 
 def add_PriorityServiceServicer_to_server(servicer: PriorityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
