@@ -13,14 +13,13 @@ import structlog
 from stopline_controller.alarms import Alarms
 from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.clock import Clock
+from stopline_controller.dates import STEP_S
 from stopline_controller.events import EventLog
 from stopline_controller.hires import MAX_PARAMETER, Code, HiResEvent
 
 log = structlog.get_logger(__name__)
 
 PERIOD_S = 1.0
-STEP_S = 1.0
-"""Difference between wall clock and monotonic clock that counts as the wall clock having been set."""
 LEAST_FREE = 200 * 1024 * 1024
 """Bytes free on the disk of the state directory below which an alarm stands."""
 

@@ -5,13 +5,13 @@ Everything that brings reports in goes through here, so that no way in is easier
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.clock import Clock
+from stopline_controller.dates import Dates
 from stopline_controller.identity import NOBODY, Identity
 from stopline_controller.limits import Meter, Rate
 from stopline_controller.priority import PriorityBook
@@ -76,17 +76,17 @@ class PriorityDesk:
         clock: Clock,
         junctions: Container[str],
         limits: InputLimits | None = None,
-        wall: Callable[[], float] = time.time,
+        dates: Dates | None = None,
         approaches: ApproachMap | None = None,
     ) -> None:
-        """`wall` tells seconds since 1970 UTC; positions can only be matched where there is a map."""
+        """`dates` knows how old a stated time is; positions can only be matched where there is a map."""
         self._tracker = None if approaches is None else Tracker(approaches)
         self._book = book
         self._audit = audit
         self._clock = clock
         self._junctions = junctions
         self._limits = limits or InputLimits()
-        self._wall = wall
+        self._dates = dates or Dates()
         self._trips: dict[str, _Trip] = {}
         self._prune_at = KEPT_VEHICLES
         self._silences: dict[str, tuple[Identity, Silence]] = {}
@@ -134,6 +134,7 @@ class PriorityDesk:
 
     def sweep(self) -> None:
         """Record whose requests have ended for want of reports; to be called every second or so."""
+        self._dates.look()
         over = [vehicle for vehicle in self._trips if self._heard(vehicle) is None]
         for vehicle in over:
             trip = self._trips.pop(vehicle)
@@ -186,7 +187,7 @@ class PriorityDesk:
                 f"{report.vehicle} is reported by {trip.speaker.name or 'somebody else'}, not by {who.name}"
             )
         if measured is not None and self._limits.max_age:
-            age = self._wall() - measured
+            age = self._dates.age(measured)
             if not abs(age) <= self._limits.max_age:
                 return f"measured {abs(age):.1f} s {'ago' if age > 0 else 'in the future'}"
         if self._meter.take(report.vehicle) > 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stopline_controller.audit import AuditLog
+from stopline_controller.dates import KEPT_S, Dates
 from stopline_controller.identity import Identity, Role
 from stopline_controller.priority import PriorityBook
 from stopline_controller.priority_desk import LONGEST_NAME, InputLimits, PriorityDesk
@@ -43,7 +44,10 @@ class Room:
         self.clock = ManualClock()
         self.audit = audit
         self.book = PriorityBook(self.clock, {"A": PLAN})
-        self.desk = PriorityDesk(self.book, audit, self.clock, {"A"}, limits, lambda: WALL + self.clock.at)
+        self.step = 0.0
+        """By how much the wall clock was set."""
+        dates = Dates(lambda: WALL + self.step + self.clock.at, lambda: self.clock.at)
+        self.desk = PriorityDesk(self.book, audit, self.clock, {"A"}, limits, dates)
 
     def asked(self) -> list[str]:
         return [proposal.holder for proposal in self.book.proposals("A", HERE)]
@@ -90,6 +94,30 @@ def test_a_fresh_measurement_counts(audit: AuditLog, age: float | None) -> None:
     room = Room(audit)
     room.desk.report(REPORT, OWN, None if age is None else WALL - age)
     assert room.asked() == ["amb 1"] and room.kept() == []
+
+
+@pytest.mark.parametrize("step", [3_600.0, -3_600.0])
+def test_a_step_of_the_wall_clock_keeps_nobody_waiting(audit: AuditLog, step: float) -> None:
+    room = Room(audit)
+    room.step = step
+    room.desk.sweep()
+    for sequence, right in ((10, 0.0), (11, step)):  # by the time before the step, and by the new one
+        room.clock.at += 60.0
+        room.desk.report(replace(REPORT, sequence=sequence), OWN, WALL + right + room.clock.at)
+        assert room.asked() == ["amb 1"]
+    room.step = 0.0
+    room.clock.at += 60.0
+    room.desk.report(replace(REPORT, sequence=12), OWN, WALL + room.clock.at)
+    assert room.asked() == ["amb 1"] and room.kept() == []
+
+
+def test_the_time_from_before_a_step_counts_no_longer_than_an_hour(audit: AuditLog) -> None:
+    room = Room(audit)
+    room.step = 86_400.0
+    room.desk.sweep()
+    room.clock.at += KEPT_S
+    (answer,) = room.desk.report(REPORT, OWN, WALL + room.clock.at)
+    assert answer.state is State.REJECTED and "measured 86400.0 s ago" in answer.reason
 
 
 def test_a_site_may_leave_ages_uncompared(audit: AuditLog) -> None:

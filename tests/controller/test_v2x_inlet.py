@@ -20,6 +20,7 @@ import structlog.testing
 from stopline.v1 import junction_pb2, junction_pb2_grpc, state_pb2
 from stopline_controller.access import METHODS
 from stopline_controller.audit import AuditLog
+from stopline_controller.dates import Dates
 from stopline_controller.priority import PriorityBook
 from stopline_controller.priority_desk import PriorityDesk
 from stopline_controller.site import InvalidSite, read_site
@@ -57,7 +58,8 @@ class Box:
         table = V2xTable.model_validate({"peers": (RSU,), "inbound": (inbound,), **options})
         self.clock, self.audit = ManualClock(), audit
         self.book = PriorityBook(self.clock, {"A": PLAN})
-        self.desk = PriorityDesk(self.book, audit, self.clock, {"A"}, wall=self.wall)
+        self.dates = Dates(self.wall, lambda: self.clock.at)
+        self.desk = PriorityDesk(self.book, audit, self.clock, {"A"}, dates=self.dates)
         self.inlet = Inlet(table, self.desk, wall=self.wall)
 
     def wall(self) -> float:
@@ -129,7 +131,7 @@ def test_two_junctions_asked_for_by_turns_keep_each_other_alive(audit: AuditLog)
     box = Box(audit, inbound=rows)
     plans = {name: replace(PLAN, junction=name) for name in "AB"}
     box.book = PriorityBook(box.clock, plans)
-    box.inlet._desk = PriorityDesk(box.book, audit, box.clock, plans, wall=box.wall)
+    box.inlet._desk = PriorityDesk(box.book, audit, box.clock, plans, dates=box.dates)
     for turn in range(6):
         box.clock.at += 1.0
         box.send(srm(box.wall(), 5.0, intersection=1 + turn % 2))
