@@ -58,29 +58,6 @@ class LeaseBook:
         self._token = first_token - 1
         self._requests: dict[str, _Window] = {}
 
-    def acquire(
-        self,
-        junction: str,
-        operator: str,
-        ttl: float,
-        reason: str,
-        priority: int = 0,
-        *,
-        groups: int = 0,
-        role: Role = Role.OPERATOR,
-        owner: str = "",
-    ) -> Lease:
-        """Grant the junction, or groups of it; LeaseError while somebody else of at least this rank holds it.
-
-        What the same operator held before of it, and what was held at a lower rank, ends.
-        """
-        with self._lock:
-            lease = self.offer(
-                junction, operator, ttl, reason, priority, groups=groups, role=role, owner=owner
-            )
-            self.enter(lease)
-            return lease
-
     def offer(
         self,
         junction: str,
@@ -93,7 +70,10 @@ class LeaseBook:
         role: Role = Role.OPERATOR,
         owner: str = "",
     ) -> Lease:
-        """The lease that `acquire` would grant now, LeaseError as there; nothing changes until `enter`."""
+        """The lease of the junction, or of groups of it, that may be granted now; it is none until `enter`.
+
+        LeaseError while somebody else of at least this rank holds part of what it covers.
+        """
         if not operator or not reason:
             raise LeaseError("a lease needs the operator's name and a reason; both go into the audit log")
         with self._lock:
@@ -119,7 +99,10 @@ class LeaseBook:
         return [held for held in self.at(lease.junction) if held.overlaps(lease.groups)]
 
     def enter(self, lease: Lease) -> None:
-        """Put what `offer` returned in force; LeaseError when another grant came between."""
+        """Put what `offer` returned in force; LeaseError when another grant came between.
+
+        What the same operator held before of it, and what was held at a lower rank, ends.
+        """
         with self._lock:
             if lease.token <= self._token:
                 raise LeaseError("another lease was granted meanwhile; acquire again")

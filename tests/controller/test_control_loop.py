@@ -31,6 +31,7 @@ from stopline_signals.detectors import DetectorReading
 from stopline_signals.errors import CabinetTimeout
 from stopline_signals.plan import SignalPlan
 from stopline_signals.view import JunctionView
+from tests.controller.leasing import acquire
 
 RATE = 25.0
 
@@ -209,7 +210,7 @@ async def test_what_the_guard_changes_is_counted_by_who_asked_and_why(tmp_path: 
 
 async def test_a_lease_that_ends_by_itself_is_recorded_once(tmp_path: Path) -> None:
     async with Plant(tmp_path, "A") as plant:
-        plant.leases.acquire("A", "kim", 1.0, "works")
+        acquire(plant.leases, "A", "kim", 1.0, "works")
         await plant.until(lambda: bool(list(plant.audit.read(kind="lease-expired"))), 10)
         await plant.until(lambda: plant.statistics.plans_accepted >= 3, 60)
         assert [record.actor for record in plant.audit.read(kind="lease-expired")] == ["kim"]

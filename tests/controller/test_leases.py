@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from stopline_controller.leases import Lease, LeaseBook, LeaseError
 from stopline_controller.overrides import Override, OverrideBook, Verb, Wanted
 from stopline_controller.sources import Source
+from tests.controller.leasing import acquire
 from tests.controller.manual_clock import ManualClock
 
 
@@ -21,16 +22,16 @@ def _book(max_ttl: float = 60) -> tuple[ManualClock, LeaseBook]:
 
 def test_a_second_operator_is_told_who_holds_the_junction() -> None:
     _, book = _book()
-    book.acquire("A", "kim", 30, "works")
+    acquire(book, "A", "kim", 30, "works")
     with pytest.raises(LeaseError, match="held by kim"):
-        book.acquire("A", "lee", 30, "too")
-    assert book.acquire("B", "lee", 30, "another junction").operator == "lee"
+        acquire(book, "A", "lee", 30, "too")
+    assert acquire(book, "B", "lee", 30, "another junction").operator == "lee"
 
 
 def test_a_higher_priority_takes_over_and_the_old_token_is_dead() -> None:
     _, book = _book()
-    old = book.acquire("A", "kim", 30, "works")
-    new = book.acquire("A", "chief", 30, "emergency", priority=5)
+    old = acquire(book, "A", "kim", 30, "works")
+    new = acquire(book, "A", "chief", 30, "emergency", priority=5)
     assert new.token > old.token
     with pytest.raises(LeaseError):
         book.renew(old.lease_id, old.token, 10)
@@ -41,7 +42,7 @@ def test_a_higher_priority_takes_over_and_the_old_token_is_dead() -> None:
 
 def test_a_lease_ends_by_itself_and_a_late_command_is_refused() -> None:
     clock, book = _book()
-    lease = book.acquire("A", "kim", 30, "works")
+    lease = acquire(book, "A", "kim", 30, "works")
     clock.at = 29.9
     book.renew(lease.lease_id, lease.token, 30)
     clock.at = 59.9
@@ -49,27 +50,27 @@ def test_a_lease_ends_by_itself_and_a_late_command_is_refused() -> None:
     with pytest.raises(LeaseError, match="expired"):
         book.check(lease.lease_id, lease.token)
     assert [over.lease_id for over in book.expire()] == [lease.lease_id]
-    assert book.acquire("A", "lee", 30, "next").token == lease.token + 1
+    assert acquire(book, "A", "lee", 30, "next").token == lease.token + 1
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 61, float("inf"), float("nan")])
 def test_a_lease_without_end_is_not_granted(ttl: float) -> None:
     _, book = _book()
     with pytest.raises(LeaseError, match="up to 60 s"):
-        book.acquire("A", "kim", ttl, "works")
+        acquire(book, "A", "kim", ttl, "works")
 
 
 def test_a_lease_needs_a_name_and_a_reason() -> None:
     _, book = _book()
     for operator, reason in (("", "works"), ("kim", "")):
         with pytest.raises(LeaseError, match="reason"):
-            book.acquire("A", operator, 10, reason)
+            acquire(book, "A", operator, 10, reason)
 
 
 def test_an_override_ends_with_its_lease() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
-    lease = leases.acquire("A", "kim", 10, "works")
+    lease = acquire(leases, "A", "kim", 10, "works")
     overrides.place(Override(lease=lease, wanted=Wanted(Verb.HOLD, 2)))
     proposal = overrides.proposal("A", clock.at, 0)
     assert proposal is not None and (proposal.source, proposal.stage) == (Source.CENTRE, 2)
@@ -80,15 +81,15 @@ def test_an_override_ends_with_its_lease() -> None:
 def test_an_override_of_a_lease_taken_over_is_gone() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
-    overrides.place(Override(lease=leases.acquire("A", "kim", 10, "works"), wanted=Wanted(Verb.HOLD, 2)))
-    leases.acquire("A", "chief", 10, "mine", priority=1)
+    overrides.place(Override(lease=acquire(leases, "A", "kim", 10, "works"), wanted=Wanted(Verb.HOLD, 2)))
+    acquire(leases, "A", "chief", 10, "mine", priority=1)
     assert overrides.proposal("A", clock.at, 0) is None
 
 
 def test_an_override_is_renewed_with_its_lease() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
-    lease = leases.acquire("A", "kim", 10, "works")
+    lease = acquire(leases, "A", "kim", 10, "works")
     overrides.place(Override(lease=lease, wanted=Wanted(Verb.HOLD, 2)))
     clock.at = 9
     leases.renew(lease.lease_id, lease.token, 10)
@@ -99,7 +100,7 @@ def test_an_override_is_renewed_with_its_lease() -> None:
 def test_a_stage_not_begun_in_time_is_never_begun_but_a_begun_one_stays() -> None:
     clock, leases = _book()
     overrides = OverrideBook(leases)
-    lease = leases.acquire("A", "kim", 60, "works")
+    lease = acquire(leases, "A", "kim", 60, "works")
     overrides.place(Override(lease=lease, wanted=Wanted(Verb.GO_TO_STAGE, 2), not_after=5.0))
     clock.at = 6
     assert overrides.proposal("A", clock.at, 1) is None
@@ -122,7 +123,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def acquire(self, operator: str, ttl: float, priority: int) -> None:
         before = self.book.holder("A")
         try:
-            lease = self.book.acquire("A", operator, ttl, "any", priority)
+            lease = acquire(self.book, "A", operator, ttl, "any", priority)
         except LeaseError:
             assert before is not None and before.operator != operator and before.priority >= priority
             return
