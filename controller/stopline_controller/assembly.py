@@ -15,6 +15,7 @@ from stopline_controller.desk import Desk
 from stopline_controller.detector_health import MINUTE, DetectorWatch, HealthLimits
 from stopline_controller.drivers import Lessee
 from stopline_controller.events import EventLog
+from stopline_controller.fencing import TokenFloor
 from stopline_controller.housekeeping import Housekeeping
 from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import LeaseBook
@@ -103,7 +104,8 @@ def assemble(site: Site) -> Controller:
     hub.listen(policies.ruled)
     hub.listen(policies.note, news_only=True)
     policies.on_pace(pacer(runtimes, lambda seconds: _ttl(site, seconds)))
-    overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, audit.last + 1))
+    tokens = TokenFloor(site.state_dir / "fencing.txt", audit.last)
+    overrides = OverrideBook(LeaseBook(clock, tables.overrides.max_lease_s, tokens.first))
     priority = PriorityBook(clock, {plan.junction: plan for plan in plans}, _priority_settings(site))
     reports, refusals = (
         PriorityDesk(priority, audit, clock, controls, _input_limits(site), approaches=site.approaches),
@@ -145,7 +147,7 @@ def assemble(site: Site) -> Controller:
             alarms,
             junctions=tuple(controls),
             keep_records=tables.logs.keep_records,
-            chores=(policies.tidy,),
+            chores=(policies.tidy, tokens.keep),
             in_loop=(
                 lambda: decider.use(policies.bundle),
                 reports.sweep,
