@@ -15,6 +15,8 @@ class Alarms:
     def __init__(self) -> None:
         self.texts: tuple[str, ...] = ()
         """Those that stand, oldest first; replaced as a whole, so that any thread may read it."""
+        self.names: tuple[str, ...] = ()
+        """The same by name, which stays when a text changes."""
         self._standing: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -28,7 +30,7 @@ class Alarms:
                 self._standing[name] = text
             else:
                 del self._standing[name]
-            self.texts = tuple(self._standing.values())
+            self.texts, self.names = tuple(self._standing.values()), tuple(self._standing)
         if text and not before:
             log.error("alarm", name=name, text=text)
         elif before and not text:

@@ -111,9 +111,10 @@ class ControllerCollector(Collector):
 
     def _process(self) -> Iterator[Metric]:
         controller = self._controller
-        alarms = GaugeMetricFamily("stopline_alarm", "1 for an alarm of the process.", labels=["text"])
-        for text in controller.alarms.texts:
-            alarms.add_metric([text], 1)
+        # By name: a text may carry a figure that changes, and each would be a time series of its own.
+        alarms = GaugeMetricFamily("stopline_alarm", "1 for an alarm of the process.", labels=["name"])
+        for name in controller.alarms.names:
+            alarms.add_metric([name], 1)
         yield alarms
         yield GaugeMetricFamily(
             "stopline_audit_failing",
