@@ -7,8 +7,11 @@ never the change: an alarm stands until it is written.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +44,8 @@ ACTIVATED, ROLLED_BACK, SHADOW_ENDED = "policy-activated", "policy-rolled-back",
 """Kinds of audit records that `catch_up` takes in."""
 SHADOW_FAILED = "failed in shadow: "
 """How the reason begins for which the controller itself ends a shadow."""
+UPLOAD = "upload-"
+"""How the name of a folder begins that holds a bundle while it is being sent."""
 DAMAGED = "damaged: "
 """How the reason begins for which a version whose copy cannot be read is nobody's successor."""
 
@@ -115,7 +120,12 @@ class PolicyStore:
         self._keys = None if keys is None else list(keys)
         self._alarms = alarms
         folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         self._read()
+
+    def upload(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for a bundle that is being sent; what a kill leaves of it goes at the next start."""
+        return tempfile.TemporaryDirectory(prefix=UPLOAD, dir=self.folder)
 
     def copy(self, bundle: Bundle) -> None:
         """Have a copy of a verified bundle; PolicyError when the disk refuses it or it changed meanwhile.
@@ -161,11 +171,7 @@ class PolicyStore:
 
     def read(self, path: Path) -> Bundle:
         """Read and verify a bundle from elsewhere, by the keys trusted here; BundleError otherwise."""
-        try:
-            return read_bundle(path, self._keys)
-        except (RuntimeError, ValueError) as error:
-            # One flipped bit makes a file of an archive pass for an encrypted one.
-            raise BundleError(f"{path}: damaged archive ({error}); copy or export it again") from error
+        return read_bundle(path, self._keys)
 
     def bundle(self, sha256: str) -> Bundle:
         """Read and verify the copy of a version; BundleError when it is damaged or gone."""
@@ -260,6 +266,15 @@ class PolicyStore:
     @property
     def _file(self) -> Path:
         return self.folder / "policies.json"
+
+    def _sweep(self) -> None:
+        """Remove what a kill left half sent or half written; a disk that refuses keeps it."""
+        for folder in self.folder.glob(f"{UPLOAD}*/"):
+            log.info("upload_left_over", path=str(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in self.folder.glob("*.new"):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
     def _path(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.zip"

@@ -56,9 +56,13 @@ class Traffic:
         return None
 
     def save(self) -> None:
-        """Write what was learnt since the last time."""
-        if self._unwritten:
-            self._unwritten = not write_whole(self._file, json.dumps(self._baseline.table()))
+        """Write what was learnt since the last time; more may be learnt meanwhile, in another thread."""
+        if not self._unwritten:
+            return
+        # Before the look: what is learnt after it is for the next time.
+        self._unwritten = False
+        if not write_whole(self._file, json.dumps(self._baseline.table())):
+            self._unwritten = True
 
 
 def _read(file: Path) -> Baseline:

@@ -137,7 +137,8 @@ class _Zip:
                 return archive.read(name)
         except KeyError:
             raise _missing(self.path, name) from None
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, OSError, EOFError) as error:
+            # RuntimeError: one flipped bit makes a file of an archive pass for an encrypted one.
             raise BundleError(f"{self.path}: damaged archive ({error}); copy or export it again") from error
 
 

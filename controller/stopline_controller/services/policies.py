@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -65,7 +64,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     ) -> policy_pb2.LoadPolicyResponse:
         """Take a bundle in."""
         who = caller(context).name or str(context.peer())
-        with tempfile.TemporaryDirectory(dir=self._room.store.folder) as folder:
+        with self._room.store.upload() as folder:
             path = Path(folder) / "sent.zip"
             try:
                 await _receive(request_iterator, path)
