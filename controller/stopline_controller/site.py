@@ -176,9 +176,11 @@ class _Reader:
         plans = {site.plan.junction: site.plan for site in made.values()}
         self._check_inbound(tables, plans, parts.named)
         approaches = self._approaches(tables, plans)
+        earlier = set[str]()
         for index, row in rows.items():
-            if row.id in [earlier.id for place, earlier in rows.items() if place < index]:
+            if row.id in earlier:
                 self.add(("junction", index, "id"), f"junction {row.id!r} is in this file already")
+            earlier.add(row.id)
         if self._needs:
             self._check_needs(tables, {("junction", n): found for n, found in made.items()})
         return Site(self._path, tables, tuple(made.values()), bundle, approaches)
