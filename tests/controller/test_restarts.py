@@ -6,37 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from stopline_cabinets.fake import FakeCabinet
 from stopline_cabinets.words import Mode
-from stopline_controller.audit import AuditLog
-from stopline_controller.desk import Desk
 from stopline_controller.housekeeping import ClockWatch
-from stopline_controller.junction import JunctionControl
-from stopline_controller.leases import LeaseBook, LeaseError
-from stopline_controller.link import CabinetLink
-from stopline_controller.overrides import OverrideBook, Status, Verb
-from stopline_controller.runtime import JunctionRuntime
-from stopline_controller.snapshots import Hub
+from stopline_controller.leases import LeaseError
+from stopline_controller.overrides import Status, Verb
 from stopline_controller.sources import Source
-from tests.controller.town import CLIENT_ID, SIDE, TTL_S, Town, cycle, rest
+from tests.controller.town import CLIENT_ID, SIDE, Town, cycle, rest
 
 
 def restart(town: Town, seconds: float = 0.0, *, client: int = CLIENT_ID) -> None:
     """End as by kill -9; after some seconds another process is there, with the files and nothing else."""
     for _ in range(round(seconds * 10)):
         town.street.run(1)
-    town.clock.at = town.street.now / 10
-    town.audit.close()
-    town.control = JunctionControl(town.plan, town.arbiter, 10)
-    town.audit = AuditLog(town.audit.path)
-    town.leases = LeaseBook(town.clock, 300.0, town.audit.last + 1)
-    town.book = OverrideBook(town.leases)
-    town.hub = Hub()
-    town.desk = Desk(town.clock, town.arbiter, {"A": town.control}, town.book, town.audit, town.hub)
-    cabinet = FakeCabinet(town.street, owner=client)
-    town.link = CabinetLink(cabinet, town.plan, town.clock, heartbeat=0.4, ttl=TTL_S)
-    town.runtime = JunctionRuntime(town.control, town.link, town.clock, min_coverage=0.5, restart_delay=5)
-    town.tick()
+    town.restart(client=client)
 
 
 @pytest.mark.parametrize("away_s", [0.0, 0.4, 8.0])

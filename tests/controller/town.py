@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +12,24 @@ from stopline_controller.arbiter import Arbiter
 from stopline_controller.audit import AuditLog
 from stopline_controller.desk import Desk, Grant, Request
 from stopline_controller.identity import NOBODY, Identity
-from stopline_controller.junction import Action, JunctionControl, Step
+from stopline_controller.junction import JunctionControl, Step
 from stopline_controller.leases import Lease, LeaseBook
-from stopline_controller.link import CabinetLink
+from stopline_controller.link import Asked, CabinetLink
 from stopline_controller.overrides import Answer, OverrideBook, Verb
 from stopline_controller.priority import PriorityBook
 from stopline_controller.runtime import JunctionRuntime
 from stopline_controller.snapshots import Hub, Snapshot
-from stopline_controller.sources import Proposal, Source
+from stopline_controller.sources import Order, Proposal, Source
+from stopline_controller.statistics import Statistics
 from stopline_hil.cards import card_from_plan
 from stopline_hil.example import crossroads
 from stopline_mmu import Lamp, Monitor
+from stopline_signals.approach import Now
 from stopline_signals.detectors import NOTHING, DetectorReading
 from stopline_signals.plan import SignalPlan
 from stopline_signals.priority import PrioritySettings
-from tests.controller.manual_clock import ManualClock
+from stopline_signals.view import JunctionView
+from tests.controller.lockstep import Lockstep, MortalLoop, SleepersClock
 
 PLAN = replace(crossroads(), junction="A")
 MAIN, LEFT, SIDE = range(3)
@@ -52,7 +54,7 @@ def cycle(allowed: int, present: int) -> int:
 
 
 class Town:
-    """Ticks ten times a second of a clock that only this class moves."""
+    """Ticks ten times a second of a clock that only this class moves; the controller is the product's own."""
 
     def __init__(
         self,
@@ -66,39 +68,64 @@ class Town:
         priority: PrioritySettings | None = None,
     ) -> None:
         self.plan = plan
-        self.clock = ManualClock()
+        self.clock = SleepersClock()
         self.street = FakeStreet(plan)
         self.street.core.can = can
         self.street.core._observer = self._look
         self.monitor = Monitor(card_from_plan(plan))
         self.arbiter = Arbiter()
-        self.control = JunctionControl(plan, self.arbiter, 10, preempts=preempts)
-        self.leases = LeaseBook(self.clock, max_lease)
-        self.book = OverrideBook(self.leases)
-        self.audit = AuditLog(folder / "audit.sqlite")
-        self.hub = Hub()
-        self.desk = Desk(self.clock, self.arbiter, {"A": self.control}, self.book, self.audit, self.hub)
-        cabinet = FakeCabinet(self.street, owner=CLIENT_ID)
-        self.link = CabinetLink(cabinet, plan, self.clock, heartbeat=0.4, ttl=TTL_S)
-        self.runtime = JunctionRuntime(self.control, self.link, self.clock, min_coverage=0.5, restart_delay=5)
         self.policy = policy
-        self.priority = PriorityBook(self.clock, {"A": plan}, priority)
         self.above: list[Proposal] = []
         """What emergency vehicles and such ask for."""
         self.refused: list[str] = []
-        self.step: Step | None = None
-        self._loop = asyncio.new_event_loop()
+        self._preempts, self._max_lease, self._settings = preempts, max_lease, priority
+        self._start(folder / "audit.sqlite", CLIENT_ID)
+
+    def _start(self, path: Path, client: int) -> None:
+        """The controller as it begins, with its files and nothing else."""
+        self.control = JunctionControl(self.plan, self.arbiter, 10, preempts=self._preempts)
+        self.audit = AuditLog(path)
+        self.leases = LeaseBook(self.clock, self._max_lease, self.audit.last + 1)
+        self.book = OverrideBook(self.leases)
+        self.hub = Hub()
+        self.desk = Desk(self.clock, self.arbiter, {"A": self.control}, self.book, self.audit, self.hub)
+        self.priority = _Vehicles(self, self._settings)
+        self.runtime = _Runtime(self, client)
+        loop = MortalLoop(
+            self.clock,
+            [self.runtime],
+            policy=_Policy(self),
+            overrides=self.book,
+            priority=self.priority,
+            audit=self.audit,
+            hub=self.hub,
+            statistics=Statistics(),
+        )
+        self._lockstep = Lockstep(loop, self.clock)
+
+    def restart(self, *, client: int = CLIENT_ID) -> None:
+        """Die as by kill -9, and begin as another process."""
+        self._lockstep.end(kill=True)
+        self.audit.close()
+        self.clock.at = self.street.now / 10
+        self._start(self.audit.path, client)
+        self.tick()
 
     def __enter__(self) -> Town:
         self.run(20)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._loop.close()
+        self._lockstep.end()
         self.audit.close()
         if kind is None:
             assert self.monitor.violations == []
             assert self.refused == []
+            assert self.runtime.fault == ""
+
+    @property
+    def step(self) -> Step | None:
+        return self.runtime.step
 
     @property
     def seen(self) -> CabinetState:
@@ -135,8 +162,7 @@ class Town:
 
     def tick(self) -> None:
         self.street.run(1)
-        self.clock.at = self.street.now / 10
-        self._loop.run_until_complete(self._tick())
+        self._lockstep.tick(self.street.now / 10)
 
     def queue(self, *detectors: str, vehicles: int = 3) -> None:
         names = [detector.name for detector in self.plan.detectors]
@@ -160,44 +186,63 @@ class Town:
         assert first.confirmation, first
         return self.desk.confirm(first.confirmation, second)
 
-    async def _tick(self) -> None:
-        await self.link.beat()
-        seen = await self.link.read()
-        if seen is None:
-            self._publish()
-            return
-        self.control.wishes = self.book.wishes("A", self.clock.at, seen.aspects)
-        self.control.reserve(self.priority.closed("A", self.control.observe(seen)))
-        assert self.control.now is not None
-        present = self.control.now.state.stage
-        fresh = self.control.decision_due and self.policy is not None
-        if fresh and self.policy:
-            self.control.decided(Proposal(Source.POLICY, self.policy(self.control.allowed, present), "test"))
-        below = self.control.policy.stage if self.control.policy else None
-        proposals = [*self.above, *self.priority.proposals("A", self.control.now, below)]
-        override = self.book.proposal("A", self.clock.at, present, self.control.followed)
-        if override is not None:
-            proposals.append(override)
-        step = self.step = self.control.rule(seen, proposals, {}, fresh)
-        if step.action is Action.RELEASE:
-            self.control.obedience.forget()
-            await self.link.release()
-        elif step.action is Action.ASK:
-            asked = await self.link.ask(step.order)
-            if asked.accepted:
-                self.control.obedience.accepted(step.order)
-            else:
-                self.control.obedience.forget()
-            if asked.unable:
-                self.control.unable(step.order)
-            if not asked.accepted and step.order.kind is not Kind.PREEMPT:
-                self.refused.append(asked.problem)
-        self._publish(seen, step)
-
-    def _publish(self, seen: CabinetState | None = None, step: Step | None = None) -> None:
-        self.runtime.seen, self.runtime.step = seen, step
-        self.hub.publish([self.runtime.snapshot(self.clock.tenths(), self.wall, ())])
-
     def _look(self, now: int, aspects: tuple[int, ...]) -> None:
         lamps = tuple(Lamp.FLASH if aspect == DARK else Lamp(aspect) for aspect in aspects)
         self.monitor.observe(now, lamps)
+
+
+class _Policy:
+    """The town's chooser, as the loop asks for it."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    def decide(self, views: Sequence[JunctionView]) -> list[Proposal | None]:
+        choose = self._town.policy
+        if choose is None:
+            return [None] * len(views)
+        return [Proposal(Source.POLICY, choose(v.allowed, v.state.stage), "test") for v in views]
+
+    def withdraws(self, junction: str) -> str:
+        return "" if self._town.policy else "this town runs without a policy"
+
+    def warm(self, views: Sequence[JunctionView]) -> None:
+        pass
+
+
+class _Vehicles(PriorityBook):
+    """Vehicles that report, and those of which a test just says what they ask for."""
+
+    def __init__(self, town: Town, settings: PrioritySettings | None) -> None:
+        super().__init__(town.clock, {"A": town.plan}, settings)
+        self._town = town
+
+    def proposals(self, junction: str, now: Now, below: int | None = None) -> list[Proposal]:
+        return [*self._town.above, *super().proposals(junction, now, below)]
+
+
+class _Link(CabinetLink):
+    """Keeps what the cabinet refused."""
+
+    def __init__(self, town: Town, client: int) -> None:
+        cabinet = FakeCabinet(town.street, owner=client)
+        super().__init__(cabinet, town.plan, town.clock, heartbeat=0.4, ttl=TTL_S)
+        self._refusals = town.refused
+
+    async def ask(self, order: Order) -> Asked:
+        asked = await super().ask(order)
+        if not asked.accepted and order.kind is not Kind.PREEMPT:
+            self._refusals.append(asked.problem)
+        return asked
+
+
+class _Runtime(JunctionRuntime):
+    """Its snapshots carry the town's own wall clock."""
+
+    def __init__(self, town: Town, client: int) -> None:
+        link = _Link(town, client)
+        super().__init__(town.control, link, town.clock, min_coverage=0.5, restart_delay=5)
+        self._town = town
+
+    def snapshot(self, tenths: int, wall: int, alarms: tuple[str, ...]) -> Snapshot:
+        return super().snapshot(tenths, self._town.wall, alarms)
