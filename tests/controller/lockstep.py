@@ -39,6 +39,12 @@ class SleepersClock(ManualClock):
                 sleeper.set_result(None)
 
 
+async def rest(loop: ControlLoop, clock: SleepersClock) -> None:
+    """Until every slot sleeps and nothing else is under way: what is left is the loop and who waits here."""
+    while clock.asleep < loop.slots or len(asyncio.all_tasks()) > loop.slots + 2:
+        await asyncio.sleep(0)
+
+
 class MortalLoop(ControlLoop):
     """Can die as by kill -9."""
 
@@ -57,12 +63,12 @@ class Lockstep:
         self._clock = clock
         self._events = asyncio.new_event_loop()
         self._running = self._events.create_task(loop.run())
-        self._events.run_until_complete(self._rest())
+        self._rest()
 
     def tick(self, to: float) -> None:
         """Move the clock and let the loop do all that is due by then, input and output included."""
         self._clock.move(to)
-        self._events.run_until_complete(self._rest())
+        self._rest()
 
     def end(self, *, kill: bool = False) -> None:
         """Stop the loop; with `kill` nothing is handed back."""
@@ -74,9 +80,5 @@ class Lockstep:
             self._events.close()
             self._clock.move(self._clock.at)
 
-    async def _rest(self) -> None:
-        """Until every slot sleeps and nothing else is under way: what is left is the loop and this."""
-        slots = self._control.slots
-        while self._clock.asleep < slots or len(asyncio.all_tasks()) > slots + 2:
-            assert not self._running.done(), self._running
-            await asyncio.sleep(0)
+    def _rest(self) -> None:
+        self._events.run_until_complete(rest(self._control, self._clock))
