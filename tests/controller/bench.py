@@ -113,7 +113,11 @@ class ServeProcess:
 
     def __enter__(self) -> ServeProcess:
         serving = self.state / "serving.json"
-        until(lambda: self._mine(serving), START_S, f"serving; log: {self.log.read_text()}")
+        try:
+            until(lambda: self._mine(serving), START_S, f"serving; log: {self.log.read_text()}")
+        except AssertionError:
+            self.kill()  # nobody else would: a start that fails is not exited
+            raise
         self.address = json.loads(serving.read_text())["address"]
         return self
 
