@@ -20,7 +20,7 @@ from stopline_controller.housekeeping import Housekeeping
 from stopline_controller.junction import JunctionControl
 from stopline_controller.leases import LeaseBook
 from stopline_controller.link import CabinetLink
-from stopline_controller.loop import SLOTS, ControlLoop
+from stopline_controller.loop import ControlLoop, slots_for
 from stopline_controller.overrides import OverrideBook
 from stopline_controller.policy_assembly import open_policies, pacer
 from stopline_controller.policy_room import PolicyRoom
@@ -78,12 +78,13 @@ def assemble(site: Site) -> Controller:
     interval = policies.facts.decision_interval if policies.facts else IDLE_INTERVAL_S
     arbiter = Arbiter(tables.control.stack)
     # Junctions of one slot decide in different ticks, whatever the interval.
+    slots = slots_for(len(plans))
     controls = {
         junction.plan.junction: JunctionControl(
             junction.plan,
             arbiter,
             round(interval * 10),
-            phase=index // SLOTS,
+            phase=index // slots,
             preempts=junction.preempts,
             rate=tables.controller.clock_rate,
         )

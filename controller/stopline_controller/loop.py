@@ -6,6 +6,7 @@ The loop runs in its own thread with its own event loop, so that no client of th
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -29,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 PERIOD_S = 0.1
 SLOTS = 10
+MOST = 130
+"""Junctions of a slot: where there are more than ten times as many, there are more slots, lest one slot take
+long and leave much to look through for garbage at once."""
 GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
 WARMED = 10
@@ -47,6 +51,11 @@ Pulse = Callable[[int], None]
 """Told after every tick of a slot (its number); by it a watchdog knows that control is alive."""
 
 NO_POLICY = {Source.POLICY: "this site runs without a policy"}
+
+
+def slots_for(junctions: int) -> int:
+    """How many slots so many junctions are spread over."""
+    return max(min(SLOTS, junctions), math.ceil(junctions / MOST))
 
 
 def keep_warm(work: Callable[[], object], now: Callable[[], float], due: float) -> None:
@@ -93,7 +102,7 @@ class ControlLoop:
     @property
     def slots(self) -> int:
         """How many slots the junctions are spread over."""
-        return min(SLOTS, len(self._junctions))
+        return slots_for(len(self._junctions))
 
     @property
     def names(self) -> list[list[str]]:

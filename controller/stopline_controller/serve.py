@@ -44,13 +44,18 @@ def serve(path: Path, *, json_logs: bool | None = None) -> None:
     """Run the controller of a site file until SIGTERM or SIGINT; returns after a clean hand-back."""
     configure_logs(sys.stderr, as_json=json_logs)
     site = read_site(path)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with _only_one(site.state_dir):
         controller = assemble(site)
         try:
-            _run(_serve(controller))
+            run(controller)
         finally:
             controller.close()
+
+
+def run(controller: Controller) -> None:
+    """Serve what was assembled until SIGTERM or SIGINT, in the main thread; it is left open."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _run(_serve(controller))
 
 
 class ControlThread:
@@ -99,12 +104,14 @@ async def _serve(controller: Controller) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     site, notifier = controller.site, Notifier()
-    thread, keeper = ControlThread(controller), GarbageKeeper(controller.statistics.pause)
+    thread = ControlThread(controller)
+    keeper = GarbageKeeper(controller.statistics.pause, len(controller.controls))
     watchdog, vitals = Watchdog(notifier, controller.loop.slots), Vitals(controller.loop.names)
 
     def pulse(slot: int) -> None:
         watchdog.pulse(slot)
         vitals.pulse(slot)
+        keeper.pulse()
 
     controller.loop.pulse = pulse
     controller.loop.tracing = open_tracing(site.tables.tracing, site.tables.controller.name)

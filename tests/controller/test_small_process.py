@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -13,13 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from stopline_controller.arbiter import Ruling
-from stopline_controller.garbage import GarbageKeeper
 from stopline_controller.lean import trim
 from stopline_controller.precise import control_event_loop
 from stopline_controller.site_tables import TracingTable
 from stopline_controller.snapshots import Hub, Snapshot
 from stopline_controller.sources import Proposal, Source
-from stopline_controller.statistics import Latency
 from stopline_controller.tracing import NO_TRACING, OpenTelemetry, open_tracing
 from tests.controller.bench import ServeProcess, until
 from tests.controller.sites import write_site
@@ -105,22 +102,6 @@ async def test_listeners_of_news_are_spared_what_is_known() -> None:
     hub.publish([first], [first])
     hub.publish([second], [])
     assert (every, news, hub.latest["A"].sequence) == ([1, 2], [1], 2)
-
-
-def test_a_pile_of_cycles_is_collected_and_the_pause_counted() -> None:
-    pauses = Latency()
-    keeper = GarbageKeeper(pauses, pile=2_000)
-    keeper.settle()
-    try:
-        assert not gc.isenabled() and not keeper.step() and pauses.count == 0
-        for _ in range(3_000):
-            knot: list[object] = []
-            knot.append(knot)
-        assert keeper.step() and pauses.count == 1
-        assert not keeper.step(), "nothing is left"
-    finally:
-        keeper.resume()
-    assert gc.isenabled()
 
 
 def test_without_the_extra_tracing_is_a_line_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
