@@ -28,13 +28,10 @@ from stopline_controller.overrides import (
 )
 from stopline_controller.refusals import RefusalLog
 from stopline_controller.snapshots import Hub
+from stopline_controller.texts import LONGEST_NAME, too_long
 from stopline_signals.engine import KEEP
 from stopline_signals.errors import StoplineError
 
-LONGEST_NAME = 64
-"""Characters of whatever a client calls something by: names, identifiers, keys, confirmations."""
-LONGEST_REASON = 200
-"""Characters of a lease's reason: it is in every state of the junction that is sent to anybody."""
 MOST_GROUPS = 64
 """Groups that one request may name."""
 REFUSALS = ("lease-refused", "override", "confirmation-refused", "call-refused")
@@ -385,15 +382,11 @@ def _misfits(
     names: Mapping[str, str], groups: Sequence[str], reason: str, not_after_s: float
 ) -> Iterator[str]:
     """What no request may have: the field and its limit."""
-    for field, name in names.items():
-        if len(name) > LONGEST_NAME:
-            yield f"{field} has at most {LONGEST_NAME} characters, not {len(name)}"
+    yield from too_long(names, reason)
     if len(groups) > MOST_GROUPS:
         yield f"groups are at most {MOST_GROUPS}, not {len(groups)}"
     if any(len(name) > LONGEST_NAME for name in groups):
         yield f"groups have names of at most {LONGEST_NAME} characters"
-    if len(reason) > LONGEST_REASON:
-        yield f"reason has at most {LONGEST_REASON} characters, not {len(reason)}"
     if not (math.isfinite(not_after_s) and not_after_s >= 0):
         yield f"not_after_s is in seconds from now, 0 for no limit, not {not_after_s}"
 

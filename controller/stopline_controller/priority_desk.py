@@ -16,13 +16,11 @@ from stopline_controller.identity import NOBODY, Identity
 from stopline_controller.limits import Meter, Rate
 from stopline_controller.priority import PriorityBook
 from stopline_controller.refusals import RefusalLog
+from stopline_controller.texts import LONGEST_NAME
 from stopline_signals.approach_map import ApproachMap
 from stopline_signals.matching import Placed, Tracker
 from stopline_signals.plausible import no_place, too_long
 from stopline_signals.priority import KEPT_VEHICLES, Progress, State, VehicleReport
-
-LONGEST_NAME = 64
-"""Characters of a vehicle's identifier; it goes into every record."""
 
 
 class InputLimits(NamedTuple):

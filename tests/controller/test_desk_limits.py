@@ -11,11 +11,12 @@ import grpc
 import pytest
 
 from stopline.v1 import junction_pb2, junction_pb2_grpc, override_pb2, override_pb2_grpc
-from stopline_controller.desk import LONGEST_NAME, LONGEST_REASON, MOST_GROUPS, Grant, InvalidRequest
+from stopline_controller.desk import MOST_GROUPS, Grant, InvalidRequest
 from stopline_controller.identity import Identity, Role
 from stopline_controller.leases import LeaseError
 from stopline_controller.overrides import Status, Verb
 from stopline_controller.refusals import RECORDS, SAME_S
+from stopline_controller.texts import LONGEST_NAME, LONGEST_REASON
 from tests.controller.bench import ServeProcess
 from tests.controller.sites import write_site
 from tests.controller.town import SIDE, Town

@@ -6,9 +6,11 @@ import datetime
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from stopline.v1 import policy_pb2, policy_pb2_grpc
 from stopline_cabinets.words import Mode
@@ -16,6 +18,7 @@ from stopline_cli.policy_client import pieces, zipped
 from stopline_controller.audit import AuditLog
 from stopline_controller.dev_ca import Authority
 from stopline_controller.identity import Role
+from stopline_controller.texts import LONGEST_NAME, LONGEST_REASON
 from tests.controller.bench import PlcBench, ServeProcess, until
 from tests.controller.sites import write_site
 from tests.controller.test_operator_commands import stopline
@@ -192,3 +195,25 @@ def _shadow(stub: policy_pb2_grpc.PolicyServiceStub) -> policy_pb2.ShadowFigures
 
 def _sent(bundle: Path) -> Iterator[policy_pb2.LoadPolicyRequest]:
     return pieces(zipped(bundle))
+
+
+@pytest.fixture
+def stub(site: Path) -> Iterator[policy_pb2_grpc.PolicyServiceStub]:
+    with ServeProcess(site) as server:
+        yield policy_pb2_grpc.PolicyServiceStub(server.channel())
+
+
+def test_texts_without_end_are_refused_and_change_nothing(stub: policy_pb2_grpc.PolicyServiceStub) -> None:
+    before, long = _states(stub), "y" * (LONGEST_REASON + 1)
+    refused: list[tuple[Any, Message]] = [
+        (stub.ShadowPolicy, policy_pb2.ShadowPolicyRequest(operator="x" * (LONGEST_NAME + 1))),
+        (stub.ActivatePolicy, policy_pb2.ActivatePolicyRequest(bundle_sha256="0" * (LONGEST_NAME + 1))),
+        (stub.ActivatePolicy, policy_pb2.ActivatePolicyRequest(bundle_sha256="none", reason=long)),
+        (stub.RollBackPolicy, policy_pb2.RollBackPolicyRequest(reason=long)),
+    ]
+    for call, request in refused:
+        with pytest.raises(grpc.RpcError) as refusal:
+            call(request)
+        assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "at most" in str(refusal.value.details())
+    assert _states(stub) == before

@@ -13,8 +13,9 @@ from stopline_controller.audit import AuditLog
 from stopline_controller.dates import KEPT_S, Dates
 from stopline_controller.identity import Identity, Role
 from stopline_controller.priority import PriorityBook
-from stopline_controller.priority_desk import LONGEST_NAME, InputLimits, PriorityDesk
+from stopline_controller.priority_desk import InputLimits, PriorityDesk
 from stopline_controller.refusals import RECORDS, SAME_S, WORDS, RefusalLog
+from stopline_controller.texts import LONGEST_NAME
 from stopline_hil.example import crossroads
 from stopline_signals.approach import Now
 from stopline_signals.detectors import NOTHING

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stopline_controller.desk import LONGEST_NAME, LONGEST_REASON, MOST_GROUPS
+from stopline_controller.desk import MOST_GROUPS
 from stopline_controller.leases import REPLAY_WINDOW
 from stopline_controller.overrides import KEYS_PER_LEASE
-from stopline_controller.priority_desk import LONGEST_NAME as LONGEST_VEHICLE
 from stopline_controller.refusals import RECORDS
 from stopline_controller.site_tables import LimitsTable, OverridesTable, PriorityTable
+from stopline_controller.texts import LONGEST_NAME, LONGEST_REASON
 from stopline_policy.bundle import MAX_FILE_BYTES
 from stopline_signals.plausible import (
     FARTHEST_M,
@@ -67,6 +67,11 @@ SAID = [
     ("decision", "DecisionService", STREAMS),
     ("policy", "PolicyService", CALLS),
     ("policy", "PolicyService.LoadPolicy", f"at most {MAX_FILE_BYTES // 2**20} MiB"),
+    ("policy", "ShadowPolicyRequest.operator", NAME),
+    ("policy", "ActivatePolicyRequest.operator", NAME),
+    ("policy", "ActivatePolicyRequest.bundle_sha256", NAME),
+    ("policy", "ActivatePolicyRequest.reason", f"at most {LONGEST_REASON} characters"),
+    ("policy", "RollBackPolicyRequest.reason", f"at most {LONGEST_REASON} characters"),
     ("policy", "LoadPolicyRequest.chunk", f"{LIMITS.request_kib} KiB unless"),
     ("priority", "PriorityService", f"over {LIMITS.messages_per_s:,.0f} reports a second of one caller"),
     ("priority", "PriorityService", SIZE),
@@ -76,7 +81,7 @@ SAID = [
     ("priority", "UpcomingJunction.distance_m", f"0 to {FARTHEST_M:,.0f}"),
     ("priority", "UpcomingJunction.eta_s", f"at most {LONGEST_ETA_S:,.0f}"),
     ("priority", "VehiclePosition.accuracy_m", f"at most {WORST_ACCURACY_M:g}"),
-    ("priority", "ReportRequest.vehicle_id", f"at most {LONGEST_VEHICLE} characters"),
+    ("priority", "ReportRequest.vehicle_id", f"at most {LONGEST_NAME} characters"),
     ("priority", "ReportRequest.vehicle_id", f"{PRIORITY.reports_per_s:g} reports a second of one vehicle"),
     ("priority", "ReportRequest.speed_mps", f"0 to {FASTEST_MPS:g}"),
     ("priority", "ReportRequest.desired_speed_mps", f"at most {FASTEST_MPS:g}"),

@@ -15,6 +15,7 @@ from stopline_controller.policy_room import PolicyRoom
 from stopline_controller.policy_seat import Seat
 from stopline_controller.policy_store import PolicyError, State, Version
 from stopline_controller.services.refusals import Context, refuse
+from stopline_controller.texts import too_long
 from stopline_controller.wire import timestamp
 from stopline_policy.bundle import MAX_FILE_BYTES
 from stopline_signals.errors import BundleError
@@ -79,7 +80,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: policy_pb2.ShadowPolicyRequest, context: Context
     ) -> policy_pb2.ShadowPolicyResponse:
         """Begin or end a shadow."""
-        who = _who(context, request.operator)
+        who = await self._who(context, request.operator, request.bundle_sha256)
         room, start = self._room, request.bundle_sha256
         before = await _done(context, lambda: room.shadow(start, who))
         response = policy_pb2.ShadowPolicyResponse()
@@ -93,10 +94,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: policy_pb2.ActivatePolicyRequest, context: Context
     ) -> policy_pb2.ActivatePolicyResponse:
         """Put a version in charge."""
-        who, room = _who(context, request.operator), self._room
+        version, reason = request.bundle_sha256, request.reason
+        who, room = await self._who(context, request.operator, version, reason), self._room
         number = await _done(
             context,
-            lambda: room.activate(request.bundle_sha256, who, request.reason, again=request.again),
+            lambda: room.activate(version, who, reason, again=request.again),
         )
         return policy_pb2.ActivatePolicyResponse(version=self._in_charge(), audit_sequence=number)
 
@@ -104,9 +106,18 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: policy_pb2.RollBackPolicyRequest, context: Context
     ) -> policy_pb2.RollBackPolicyResponse:
         """Put the version before in charge again."""
-        who, room = _who(context, request.operator), self._room
+        who, room = await self._who(context, request.operator, reason=request.reason), self._room
         number = await _done(context, lambda: room.roll_back(who, request.reason))
         return policy_pb2.RollBackPolicyResponse(version=self._in_charge(), audit_sequence=number)
+
+    async def _who(self, context: Context, said: str, version: str = "", reason: str = "") -> str:
+        """The name in the certificate, without one what the caller says; what is too long ends the call."""
+        who = caller(context).name
+        problem = next(too_long({"operator": said, "bundle_sha256": version}, reason), "")
+        if problem:
+            self._room.refused(who or str(context.peer()), problem)
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, problem)
+        return who or said
 
     def _load(self, path: Path, who: str) -> Version:
         return self._room.load(self._room.store.read(path), who)
@@ -157,11 +168,6 @@ async def _done(context: Context, change: Callable[[], _T]) -> _T:
         return await asyncio.to_thread(change)
     except PolicyError as error:
         await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-
-
-def _who(context: Context, said: str) -> str:
-    """The name in the certificate; without one, what the caller says."""
-    return caller(context).name or said
 
 
 def _figures(seat: Seat) -> policy_pb2.PolicyFigures:

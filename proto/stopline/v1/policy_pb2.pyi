@@ -389,9 +389,9 @@ class ShadowPolicyRequest(_message.Message):
     BUNDLE_SHA256_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     bundle_sha256: _builtins.str
-    """The version, or the first digits of it; empty ends the shadow."""
+    """The version, or the first digits of it, at most 64 characters; empty ends the shadow."""
     operator: _builtins.str
-    """Who wants it; in the audit log a certificate's name stands beside it."""
+    """Who wants it, at most 64 characters; in the audit log a certificate's name stands in its place."""
     def __init__(
         self,
         *,
@@ -447,11 +447,11 @@ class ActivatePolicyRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     AGAIN_FIELD_NUMBER: _builtins.int
     bundle_sha256: _builtins.str
-    """The version, or the first digits of it; "none" leaves the junctions to their local plans."""
+    """The version, or the first digits of it, at most 64 characters; "none" leaves the junctions to their local plans."""
     operator: _builtins.str
-    """Who wants it; with a certificate its name counts. Required unless there is one."""
+    """Who wants it, at most 64 characters; with a certificate its name counts. Required unless there is one."""
     reason: _builtins.str
-    """Why; it is recorded. Required."""
+    """Why, at most 200 characters; it is recorded. Required."""
     again: _builtins.bool
     """True to activate a version that was rolled back before."""
     def __init__(
@@ -507,9 +507,9 @@ class RollBackPolicyRequest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
-    """Who wants it; with a certificate its name counts. Required unless there is one."""
+    """Who wants it, at most 64 characters; with a certificate its name counts. Required unless there is one."""
     reason: _builtins.str
-    """Why; it is recorded. Required."""
+    """Why, at most 200 characters; it is recorded. Required."""
     def __init__(
         self,
         *,
