@@ -8,6 +8,7 @@ from pathlib import Path
 from stopline_cabinets.words import Can, Kind, Mode
 from stopline_controller.sources import Proposal, Source
 from stopline_signals.plan import Preempt
+from stopline_signals.priority import Ahead, VehicleClass, VehicleReport
 from tests.controller.town import MAIN, PLAN, SIDE, Town, cycle
 
 FIRE = Proposal(Source.EMERGENCY, SIDE, "fire engine", "fire 7")
@@ -70,3 +71,22 @@ def test_the_cabinets_own_preempt_outranks_the_vehicle(tmp_path: Path) -> None:
         assert town.seen.active_seq == 0
         town.street.core.preempt_inputs = 0
         town.until(lambda: town.seen.stage == SIDE and town.source is Source.EMERGENCY, 120)
+
+
+def test_the_policy_is_not_offered_what_would_make_the_vehicle_wait(tmp_path: Path) -> None:
+    offered: list[int] = []
+
+    def watching(allowed: int, present: int) -> int:
+        offered.append(allowed)
+        return present
+
+    with Town(tmp_path, policy=watching) as town:
+        town.run(20)
+        assert town.seen.stage == MAIN and offered[-1] >> SIDE & 1
+        ahead = (Ahead("A", "main", eta_s=12.0),)
+        report = VehicleReport(
+            vehicle="amb", kind=VehicleClass.AMBULANCE, sequence=1, speed_mps=15.0, ahead=ahead
+        )
+        town.priority.report(report)
+        town.run(2)
+        assert town.source is Source.POLICY and offered[-1] == 1 << MAIN
