@@ -5,7 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from stopline.v1 import junction_pb2, junction_pb2_grpc, override_pb2, override_pb2_grpc, state_pb2
+from stopline.v1 import (
+    junction_pb2,
+    junction_pb2_grpc,
+    override_pb2,
+    override_pb2_grpc,
+    plan_pb2,
+    state_pb2,
+)
 from stopline_cli.client import CentreError, Client
 from stopline_cli.connection import Connection
 
@@ -21,14 +28,21 @@ class Centre(Client):
 
     def stage_index(self, junction: str, stage: str | None) -> int:
         """The index of a stage given by name or number."""
-        plan = self._junctions.GetPlan(junction_pb2.GetPlanRequest(junction_id=junction)).plan
-        names = [found.name for found in plan.stages]
+        names = [found.name for found in self.plan(junction).stages]
         if stage in names:
             return names.index(stage)
         if stage is not None and stage.isdecimal() and int(stage) < len(names):
             return int(stage)
         listed = ", ".join(f"{index} {name}" for index, name in enumerate(names))
         raise CentreError(f"junction {junction} has no stage {stage!r}; it has: {listed}")
+
+    def plan(self, junction: str) -> plan_pb2.SignalPlan:
+        """The signal plan of a junction."""
+        return self._junctions.GetPlan(junction_pb2.GetPlanRequest(junction_id=junction)).plan
+
+    def describe(self, junction: str) -> junction_pb2.DescribeJunctionResponse:
+        """What its policy last decided on."""
+        return self._junctions.DescribeJunction(junction_pb2.DescribeJunctionRequest(junction_id=junction))
 
     def preview(self, junction: str, stage: int) -> dict[str, object]:
         """What the guard would say."""

@@ -33,6 +33,7 @@ COMMANDS: tuple[Row, ...] = (
     Row("bundle card", "stopline_cli.bundle_card", "Render what a bundle says about itself as a page."),
     Row("serve", "stopline_cli.serve", "Run the controller of a site beside its cabinets."),
     Row("override", "stopline_cli.override", "Take a junction over for a while, and hand it back."),
+    Row("junction show", "stopline_cli.junction_show", "Show what the policy sees of a junction."),
     Row("priority", "stopline_cli.priority", "Report a vehicle to the controllers on its route."),
     Row("policy list", "stopline_cli.policy_list", "Show a controller's policies and what they did."),
     Row("policy load", "stopline_cli.policy_load", "Send a bundle to a controller; it decides nothing yet."),
@@ -61,6 +62,7 @@ GROUPS = {
     "certs": "Certificates: who may do what at a controller.",
     "events": "The high-resolution event log of a controller.",
     "hil": "Hardware in the loop: virtual cabinets, faults, conformance.",
+    "junction": "The junctions of a running controller.",
     "policy": "The policies of a running controller: load, try in shadow, put in charge, take back.",
     "network": "Road networks: their signal plans, their import, their picture.",
 }

@@ -42,6 +42,7 @@ METHODS: Mapping[str, frozenset[Role]] = {
     "/stopline.v1.JunctionService/GetPlan": _ALL,
     "/stopline.v1.JunctionService/WatchState": _ALL,
     "/stopline.v1.JunctionService/Preview": _ALL,
+    "/stopline.v1.JunctionService/DescribeJunction": _ALL,
     "/stopline.v1.DecisionService/Decide": _OVERRIDE,
     "/stopline.v1.DecisionService/DecideStream": _OVERRIDE,
     "/stopline.v1.DecisionService/GetDecisionStatistics": _ALL,

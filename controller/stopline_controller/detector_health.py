@@ -78,6 +78,11 @@ class DetectorWatch:
         """How many detectors have which fault."""
         return Counter(record.fault for record in self._records if record.fault is not None)
 
+    @property
+    def each(self) -> tuple[Fault | None, ...]:
+        """What is wrong with each detector, in the plan's order; empty before the first look."""
+        return tuple(record.fault for record in self._records)
+
     def judge(self, seen: CabinetState) -> CabinetState:
         """The read-back with every reading that is not to be believed marked as failed."""
         now, before = seen.time, self._time

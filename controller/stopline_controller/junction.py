@@ -17,7 +17,7 @@ from stopline_controller.obedience import Obedience
 from stopline_controller.sources import CABINET_DECIDES, GRACE, Order, Proposal, Source
 from stopline_controller.wishes import NO_WISHES, Choice, Wishes, restrict, with_calls
 from stopline_signals.approach import Now
-from stopline_signals.detectors import calls_from, groups_without_sensor
+from stopline_signals.detectors import DetectorReading, calls_from, groups_without_sensor
 from stopline_signals.engine import KEEP, Engine, EngineState, shown_green
 from stopline_signals.guard import Guard, Reason, Verdict
 from stopline_signals.plan import SignalPlan
@@ -47,6 +47,16 @@ class Step(NamedTuple):
     ruling: Ruling
     verdict: Verdict
     order: Order
+
+
+class Basis(NamedTuple):
+    """What the policy decided on last, and what it said (None: it was not asked, or withdrew)."""
+
+    now: Now
+    readings: tuple[DetectorReading, ...]
+    """With the calls of operators, as the policy sees them."""
+    allowed: int
+    proposal: Proposal | None
 
 
 class JunctionControl:
@@ -96,6 +106,7 @@ class JunctionControl:
         self.steady = False
         """Whether the latest read-back showed nothing new but the time."""
         self.policy: Proposal | None = None
+        self.basis: Basis | None = None
         self.wishes: Wishes = NO_WISHES
         """What operators want of single groups."""
         self._plain = True
@@ -164,6 +175,7 @@ class JunctionControl:
     def forget(self) -> None:
         """Start afresh: after a restart of the loop, or of the cabinet."""
         self.now, self.policy, self._last_ask, self._seen, self._kept = None, None, None, None, None
+        self.basis = None
         self._without_choice = False
         self._next_decision = self._asked_at = NEVER
         self.obedience.forget()
@@ -199,13 +211,13 @@ class JunctionControl:
         """What the policy may know; only after `observe`."""
         assert self.now is not None
         state = self.now.state
-        readings = with_calls(self.plan, self.now.readings, self.wishes.calls)
-        return JunctionView(self.plan, state, readings, self.allowed, state.now / 10)
+        return JunctionView(self.plan, state, self._readings(), self.allowed, state.now / 10)
 
     def decided(self, proposal: Proposal | None) -> None:
         """Take the policy's decision (None: it withdraws) and set the next one."""
         assert self.now is not None
         self.policy = proposal
+        self.basis = Basis(self.now, self._readings(), self.allowed, proposal)
         present = self.now.state.now
         early = present < self._next_decision
         first = self._next_decision == NEVER
@@ -260,6 +272,11 @@ class JunctionControl:
     def blind(self, reason: str) -> Ruling:
         """The stack while the cabinet does not answer: nobody asks for anything."""
         return self._arbiter.rule([Proposal(Source.LOCAL, reason=reason)], dict.fromkeys(Source, reason))
+
+    def _readings(self) -> tuple[DetectorReading, ...]:
+        """What the policy may see of the detectors."""
+        assert self.now is not None
+        return with_calls(self.plan, self.now.readings, self.wishes.calls)
 
     def _ruling(
         self, seen: CabinetState, proposals: Sequence[Proposal], withheld: Mapping[Source, str]

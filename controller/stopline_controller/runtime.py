@@ -57,7 +57,8 @@ class JunctionRuntime:
         self._reading: asyncio.Task[CabinetState | None] | None = None
         self._clock = clock
         self._job: asyncio.Task[None] | None = None
-        self._min_coverage = min_coverage
+        self.min_coverage = min_coverage
+        """Share of working detectors below which the policy is left."""
         self._restart_delay = restart_delay
         self._restart_at = 0.0
         self._disobeyed, self._disobeyed_at = 0, 0.0
@@ -122,14 +123,14 @@ class JunctionRuntime:
         """Whether enough detectors work for the policy; logs when that changes."""
         readings = control.now.readings if control.now else ()
         share = sum(reading.healthy for reading in readings) / len(readings) if readings else 1.0
-        if share >= self._min_coverage:
+        if share >= self.min_coverage:
             if self.uncovered:
                 log.info("detector_coverage_restored", junction=self.name, coverage=round(share, 2))
             self.uncovered = ""
             return True
         if not self.uncovered:
             log.error("detector_coverage_low", junction=self.name, coverage=round(share, 2))
-        self.uncovered = f"only {share:.0%} of the detectors work, {self._min_coverage:.0%} are needed"
+        self.uncovered = f"only {share:.0%} of the detectors work, {self.min_coverage:.0%} are needed"
         return False
 
     def changes(self, step: Step, tenths: int) -> list[Entry]:

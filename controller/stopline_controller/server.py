@@ -27,6 +27,7 @@ from stopline.v1 import (
 from stopline_controller.access import Gate
 from stopline_controller.assembly import Controller
 from stopline_controller.certificates import ServerCertificate
+from stopline_controller.insight import Insights
 from stopline_controller.services.audits import AuditServicer
 from stopline_controller.services.decisions import DecisionServicer
 from stopline_controller.services.junctions import JunctionServicer
@@ -129,7 +130,8 @@ def _add_services(server: grpc.aio.Server, controller: Controller) -> None:
     clock, statistics = controller.clock, controller.statistics
     leases, junctions = controller.overrides.leases, controller.controls
     junction_pb2_grpc.add_JunctionServiceServicer_to_server(
-        JunctionServicer(junctions, controller.hub), server
+        JunctionServicer(junctions, controller.hub, Insights(controller.loop.junctions, controller.policies)),
+        server,
     )
     decision_pb2_grpc.add_DecisionServiceServicer_to_server(
         DecisionServicer(controller.decider, statistics, clock), server

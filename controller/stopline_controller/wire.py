@@ -9,6 +9,7 @@ from stopline_cabinets.words import DARK, Can, Kind, Mode
 from stopline_controller.arbiter import Standing
 from stopline_controller.desk import Request
 from stopline_controller.identity import Role
+from stopline_controller.insight import Insight, Observed
 from stopline_controller.leases import Lease
 from stopline_controller.overrides import Answer, Status, Verb
 from stopline_controller.snapshots import Snapshot
@@ -200,6 +201,52 @@ def _source_message(standing: Standing) -> state_pb2.SourceState:
         reason=proposal.reason,
         holder=proposal.holder,
         order=ORDERS[proposal.kind] if asks else state_pb2.ORDER_KIND_UNSPECIFIED,
+    )
+
+
+def insight_message(
+    plan: SignalPlan, insight: Insight, online: bool
+) -> junction_pb2.DescribeJunctionResponse:
+    """What a junction's policy decided on."""
+    facts = insight.facts
+    return junction_pb2.DescribeJunctionResponse(
+        junction_id=plan.junction,
+        cabinet_online=online,
+        policy=facts.name if facts else "",
+        bundle_sha256=facts.bundle_sha256 if facts else "",
+        encoder_version=insight.encoder_version,
+        least_coverage=insight.least_coverage,
+        withdrawn=insight.withdrawn,
+        observation=_observation_message(plan, insight, insight.observed) if insight.observed else None,
+    )
+
+
+def _observation_message(
+    plan: SignalPlan, insight: Insight, observed: Observed
+) -> junction_pb2.PolicyObservation:
+    # A cabinet that was met a moment ago may have no judgement on its detectors yet.
+    faults = insight.faults or (None,) * len(plan.detectors)
+    return junction_pb2.PolicyObservation(
+        age_tenths=observed.age,
+        stage=KEEP if observed.stage is None else observed.stage,
+        decided=observed.stage is not None,
+        allowed_stages=observed.allowed,
+        coverage=observed.coverage,
+        detectors=[
+            junction_pb2.ObservedDetector(
+                name=detector.name,
+                reading=state_pb2.DetectorReading(
+                    vehicles=reading.vehicles, queued=reading.queued, healthy=reading.healthy
+                ),
+                fault=str(fault or ""),
+            )
+            for detector, reading, fault in zip(plan.detectors, observed.readings, faults, strict=True)
+        ],
+        recalled_groups=observed.recalled,
+        saturated=[
+            junction_pb2.SaturatedFigure(owner=found.owner, figure=found.feature)
+            for found in observed.saturated
+        ],
     )
 
 

@@ -8,6 +8,7 @@ import grpc
 
 from stopline.v1 import junction_pb2, junction_pb2_grpc, state_pb2
 from stopline_controller import wire
+from stopline_controller.insight import Insights
 from stopline_controller.junction import JunctionControl
 from stopline_controller.services.refusals import Context, known_junction, refuse
 from stopline_controller.snapshots import Hub
@@ -19,8 +20,9 @@ _SOURCES = {message: source for source, message in wire.SOURCES.items()}
 class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
     """Answers from the newest snapshots; never touches the control loop."""
 
-    def __init__(self, controls: Mapping[str, JunctionControl], hub: Hub) -> None:
+    def __init__(self, controls: Mapping[str, JunctionControl], hub: Hub, insights: Insights) -> None:
         self._controls = controls
+        self._insights = insights
         self._hub = hub
         self._plans = {name: wire.plan_message(control.plan) for name, control in controls.items()}
 
@@ -77,3 +79,12 @@ class JunctionServicer(junction_pb2_grpc.JunctionServiceServicer):
             transition_tenths=control.engine.transition_time(state, request.stage),
             blocking_source=wire.SOURCES.get(snapshot.ruling.winner.source, state_pb2.SOURCE_UNSPECIFIED),
         )
+
+    async def DescribeJunction(
+        self, request: junction_pb2.DescribeJunctionRequest, context: Context
+    ) -> junction_pb2.DescribeJunctionResponse:
+        """Tell what the policy decided on."""
+        name = await known_junction(context, request.junction_id, self._plans)
+        snapshot = self._hub.latest.get(name)
+        online = snapshot is not None and snapshot.online
+        return wire.insight_message(self._controls[name].plan, self._insights.of(name), online)

@@ -274,3 +274,189 @@ class PreviewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewResponse: _TypeAlias = PreviewResponse  # noqa: Y015
+
+@_typing.final
+class DescribeJunctionRequest(_message.Message):
+    """Asks about one junction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUNCTION_ID_FIELD_NUMBER: _builtins.int
+    junction_id: _builtins.str
+    """Junction identifier."""
+    def __init__(
+        self,
+        *,
+        junction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["junction_id", b"junction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeJunctionRequest: _TypeAlias = DescribeJunctionRequest  # noqa: Y015
+
+@_typing.final
+class ObservedDetector(_message.Message):
+    """One detector in the latest observation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name in the plan."""
+    fault: _builtins.str
+    """What is wrong with it now, such as "no activity"; empty while it is believed."""
+    @_builtins.property
+    def reading(self) -> _state_pb2.DetectorReading:
+        """Its reading as it was decided on; not healthy: the policy did not see it, and its group counted as called."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reading: _state_pb2.DetectorReading | None = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reading", b"reading"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "name", b"name", "reading", b"reading"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservedDetector: _TypeAlias = ObservedDetector  # noqa: Y015
+
+@_typing.final
+class SaturatedFigure(_message.Message):
+    """A figure at the end of its scale: what lies beyond, the policy cannot tell apart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    FIGURE_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Signal group or stage it belongs to."""
+    figure: _builtins.str
+    """Which figure, such as "near_vehicles"; docs/observation.md lists them."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        figure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figure", b"figure", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaturatedFigure: _TypeAlias = SaturatedFigure  # noqa: Y015
+
+@_typing.final
+class PolicyObservation(_message.Message):
+    """What the policy last decided on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGE_TENTHS_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
+    ALLOWED_STAGES_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    DETECTORS_FIELD_NUMBER: _builtins.int
+    RECALLED_GROUPS_FIELD_NUMBER: _builtins.int
+    SATURATED_FIELD_NUMBER: _builtins.int
+    age_tenths: _builtins.int
+    """Tenths between the observation and the cabinet's latest read-back."""
+    stage: _builtins.int
+    """Stage the policy asked for; -1 = the present one, or nothing."""
+    decided: _builtins.bool
+    """True when the policy decided; false when it was not asked, or withdrew."""
+    allowed_stages: _builtins.int
+    """Bit s set: stage s might be chosen."""
+    coverage: _builtins.float
+    """Share of the detectors that were believed, 0 to 1."""
+    recalled_groups: _builtins.int
+    """Bit g set: group g counted as called all the time, as one of its detectors was not believed or it has none."""
+    @_builtins.property
+    def detectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObservedDetector]:
+        """All detectors, in the plan's order."""
+
+    @_builtins.property
+    def saturated(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaturatedFigure]:
+        """Figures at the end of their scale."""
+
+    def __init__(
+        self,
+        *,
+        age_tenths: _builtins.int = ...,
+        stage: _builtins.int = ...,
+        decided: _builtins.bool = ...,
+        allowed_stages: _builtins.int = ...,
+        coverage: _builtins.float = ...,
+        detectors: _abc.Iterable[Global___ObservedDetector] | None = ...,
+        recalled_groups: _builtins.int = ...,
+        saturated: _abc.Iterable[Global___SaturatedFigure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_tenths", b"age_tenths", "allowed_stages", b"allowed_stages", "coverage", b"coverage", "decided", b"decided", "detectors", b"detectors", "recalled_groups", b"recalled_groups", "saturated", b"saturated", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyObservation: _TypeAlias = PolicyObservation  # noqa: Y015
+
+@_typing.final
+class DescribeJunctionResponse(_message.Message):
+    """What is known about a junction's policy and its encoder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUNCTION_ID_FIELD_NUMBER: _builtins.int
+    CABINET_ONLINE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    BUNDLE_SHA256_FIELD_NUMBER: _builtins.int
+    ENCODER_VERSION_FIELD_NUMBER: _builtins.int
+    LEAST_COVERAGE_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    OBSERVATION_FIELD_NUMBER: _builtins.int
+    junction_id: _builtins.str
+    """Junction identifier."""
+    cabinet_online: _builtins.bool
+    """True when the cabinet answers."""
+    policy: _builtins.str
+    """Policy in charge; empty when none is."""
+    bundle_sha256: _builtins.str
+    """SHA-256 that identifies its bundle, hexadecimal."""
+    encoder_version: _builtins.int
+    """Version of the observation encoder."""
+    least_coverage: _builtins.float
+    """Share of believed detectors below which the policy leaves the junction to its local plan, 0 to 1."""
+    withdrawn: _builtins.str
+    """Why the policy does not decide here; empty while it does."""
+    @_builtins.property
+    def observation(self) -> Global___PolicyObservation:
+        """Absent before the policy's first turn since the cabinet was met."""
+
+    def __init__(
+        self,
+        *,
+        junction_id: _builtins.str = ...,
+        cabinet_online: _builtins.bool = ...,
+        policy: _builtins.str = ...,
+        bundle_sha256: _builtins.str = ...,
+        encoder_version: _builtins.int = ...,
+        least_coverage: _builtins.float = ...,
+        withdrawn: _builtins.str = ...,
+        observation: Global___PolicyObservation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["observation", b"observation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_sha256", b"bundle_sha256", "cabinet_online", b"cabinet_online", "encoder_version", b"encoder_version", "junction_id", b"junction_id", "least_coverage", b"least_coverage", "observation", b"observation", "policy", b"policy", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeJunctionResponse: _TypeAlias = DescribeJunctionResponse  # noqa: Y015

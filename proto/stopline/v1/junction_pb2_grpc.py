@@ -56,6 +56,11 @@ class JunctionServiceStub:
                 request_serializer=stopline_dot_v1_dot_junction__pb2.PreviewRequest.SerializeToString,
                 response_deserializer=stopline_dot_v1_dot_junction__pb2.PreviewResponse.FromString,
                 _registered_method=True)
+        self.DescribeJunction = channel.unary_unary(
+                '/stopline.v1.JunctionService/DescribeJunction',
+                request_serializer=stopline_dot_v1_dot_junction__pb2.DescribeJunctionRequest.SerializeToString,
+                response_deserializer=stopline_dot_v1_dot_junction__pb2.DescribeJunctionResponse.FromString,
+                _registered_method=True)
 
 
 class JunctionServiceServicer:
@@ -91,6 +96,14 @@ class JunctionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeJunction(self, request, context):
+        """Says what the policy last decided on at a junction, and why it does not decide there if it does not. NOT_FOUND for
+        an unknown junction.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JunctionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +126,11 @@ def add_JunctionServiceServicer_to_server(servicer, server):
                     servicer.Preview,
                     request_deserializer=stopline_dot_v1_dot_junction__pb2.PreviewRequest.FromString,
                     response_serializer=stopline_dot_v1_dot_junction__pb2.PreviewResponse.SerializeToString,
+            ),
+            'DescribeJunction': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeJunction,
+                    request_deserializer=stopline_dot_v1_dot_junction__pb2.DescribeJunctionRequest.FromString,
+                    response_serializer=stopline_dot_v1_dot_junction__pb2.DescribeJunctionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -225,6 +243,33 @@ class JunctionService:
             '/stopline.v1.JunctionService/Preview',
             stopline_dot_v1_dot_junction__pb2.PreviewRequest.SerializeToString,
             stopline_dot_v1_dot_junction__pb2.PreviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeJunction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stopline.v1.JunctionService/DescribeJunction',
+            stopline_dot_v1_dot_junction__pb2.DescribeJunctionRequest.SerializeToString,
+            stopline_dot_v1_dot_junction__pb2.DescribeJunctionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class JunctionServiceStub:
     """Streams states, at most ten a second per junction; a slow reader gets the newest state, not a backlog."""
     Preview: _grpc.UnaryUnaryMultiCallable[_junction_pb2.PreviewRequest, _junction_pb2.PreviewResponse]
     """Says what the guard would answer to a request for a stage, without asking the cabinet."""
+    DescribeJunction: _grpc.UnaryUnaryMultiCallable[_junction_pb2.DescribeJunctionRequest, _junction_pb2.DescribeJunctionResponse]
+    """Says what the policy last decided on at a junction, and why it does not decide there if it does not. NOT_FOUND for
+    an unknown junction.
+    """
 
 @_typing.type_check_only
 class JunctionServiceAsyncStub(JunctionServiceStub):
@@ -59,6 +63,10 @@ class JunctionServiceAsyncStub(JunctionServiceStub):
     """Streams states, at most ten a second per junction; a slow reader gets the newest state, not a backlog."""
     Preview: _aio.UnaryUnaryMultiCallable[_junction_pb2.PreviewRequest, _junction_pb2.PreviewResponse]  # type: ignore[assignment]
     """Says what the guard would answer to a request for a stage, without asking the cabinet."""
+    DescribeJunction: _aio.UnaryUnaryMultiCallable[_junction_pb2.DescribeJunctionRequest, _junction_pb2.DescribeJunctionResponse]  # type: ignore[assignment]
+    """Says what the policy last decided on at a junction, and why it does not decide there if it does not. NOT_FOUND for
+    an unknown junction.
+    """
 
 class JunctionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads junctions. Nothing here changes anything. RESOURCE_EXHAUSTED: over 100 calls a second of one caller (200 at once),
@@ -96,5 +104,15 @@ class JunctionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_junction_pb2.PreviewResponse, _abc.Awaitable[_junction_pb2.PreviewResponse]]:
         """Says what the guard would answer to a request for a stage, without asking the cabinet."""
+
+    @_abc_1.abstractmethod
+    def DescribeJunction(
+        self,
+        request: _junction_pb2.DescribeJunctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_junction_pb2.DescribeJunctionResponse, _abc.Awaitable[_junction_pb2.DescribeJunctionResponse]]:
+        """Says what the policy last decided on at a junction, and why it does not decide there if it does not. NOT_FOUND for
+        an unknown junction.
+        """
 
 def add_JunctionServiceServicer_to_server(servicer: JunctionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
