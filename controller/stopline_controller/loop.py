@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 PERIOD_S = 0.1
 SLOTS = 10
-MOST = 130
+MOST = 65
 """Junctions of a slot: where there are more than ten times as many, there are more slots, lest one slot take
 long and leave much to look through for garbage at once."""
 GRACE = 0.5

@@ -162,7 +162,8 @@ async def test_serving_looks_through_the_young_by_the_pulse_of_control_which_lea
 
 
 @pytest.mark.parametrize(
-    ("junctions", "slots"), [(1, 1), (9, 9), (250, SLOTS), (1300, SLOTS), (1301, SLOTS + 1), (10_000, 77)]
+    ("junctions", "slots"),
+    [(1, 1), (9, 9), (250, SLOTS), (650, SLOTS), (651, SLOTS + 1), (1300, 20), (10_000, 154)],
 )
 def test_a_slot_never_has_more_than_can_be_looked_through(junctions: int, slots: int) -> None:
     assert slots_for(junctions) == slots and junctions <= slots * MOST
