@@ -1,4 +1,4 @@
-"""Many junctions in one controller process, with cabinets in memory behind the seam: what a tick costs."""
+"""Many junctions in one controller process, cabinets in memory behind the seam: what serving costs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from benchmarks._service import cpu, served, write_service
 from stopline_cabinets.words import CabinetState, Can, Flag, Mode, PlanCommand, Receipt, digest32, following
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.clock import Clock
@@ -137,10 +138,18 @@ _RESTING = Flag.MONITOR_OK | Flag.POWER_OK | Flag.REMOTE_ACTIVE
 _MOVING = _RESTING | Flag.IN_TRANSITION
 
 
-def write_city(folder: Path, junctions: int, driver: str, interval: float, ports: Sequence[int] = ()) -> Path:
+def write_city(
+    folder: Path,
+    junctions: int,
+    driver: str,
+    interval: float,
+    ports: Sequence[int] = (),
+    service: Mapping[str, Any] | None = None,
+) -> Path:
     """Write plans, a bundle that decides every `interval` seconds and a site file of so many crossroads.
 
-    With `ports` the cabinets have addresses on this host.
+    With `ports` the cabinets have addresses on this host. `service` has the tables of a site that is to be
+    served; without them just its control can be run.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -164,7 +173,7 @@ def write_city(folder: Path, junctions: int, driver: str, interval: float, ports
         rows.append({"id": name, "plan": f"{name}.toml", "cabinet": cabinet})
     site = folder / "site.toml"
     table = {
-        "controller": {"listen": "127.0.0.1:0", "insecure": True},
+        **(service or {"controller": {"listen": "127.0.0.1:0", "insecure": True}}),
         "policy": {"bundle": "city.bundle", "trusted_keys": ["key.pub.pem"]},
         "junction": rows,
     }
@@ -172,8 +181,8 @@ def write_city(folder: Path, junctions: int, driver: str, interval: float, ports
     return site
 
 
-def city(junctions: int, interval: float) -> tuple[Controller, list[LightCabinet]]:
-    """A controller of so many junctions with light cabinets."""
+def light_cabinets() -> list[LightCabinet]:
+    """Register the driver "light"; the list returned gets its cabinets as they are built."""
     cabinets: list[LightCabinet] = []
 
     def build(plan: SignalPlan, options: MemoryOptions, lessee: Lessee, clock: Clock) -> LightCabinet:
@@ -184,8 +193,17 @@ def city(junctions: int, interval: float) -> tuple[Controller, list[LightCabinet
         return ""
 
     register("light", Driver(MemoryOptions, address, build))
+    return cabinets
+
+
+def city(
+    junctions: int, interval: float, service: Callable[[Path], Mapping[str, Any]] | None = None
+) -> tuple[Controller, list[LightCabinet]]:
+    """A controller of so many junctions with light cabinets; `service` writes what serving takes."""
+    cabinets = light_cabinets()
     folder = Path(tempfile.mkdtemp(prefix="stopline-city-"))
-    return assemble(read_site(write_city(folder, junctions, "light", interval))), cabinets
+    tables = service(folder) if service else None
+    return assemble(read_site(write_city(folder, junctions, "light", interval, service=tables))), cabinets
 
 
 def run(controller: Controller, warm_s: float, seconds: float, *, real_time: bool = True) -> dict[str, float]:
@@ -199,7 +217,7 @@ def run(controller: Controller, warm_s: float, seconds: float, *, real_time: boo
         ticks, decisions, late = statistics.ticks, statistics.decisions_audited, statistics.late_ticks
         statistics.lateness.samples.clear()
         statistics.slot.samples.clear()
-        began, process, thread = time.monotonic(), _cpu(), time.thread_time()
+        began, process, thread = time.monotonic(), cpu(), time.thread_time()
         await asyncio.sleep(seconds)
         took = time.monotonic() - began
         made = statistics.ticks - ticks
@@ -208,7 +226,7 @@ def run(controller: Controller, warm_s: float, seconds: float, *, real_time: boo
             ticks_per_s=made / took,
             decisions_per_s=(statistics.decisions_audited - decisions) / took,
             late_ticks=statistics.late_ticks - late,
-            cpu_share=(_cpu() - process) / took,
+            cpu_share=(cpu() - process) / took,
             control_us_per_tick=(time.thread_time() - thread) / made * 1e6,
             lateness_ms_p50=statistics.lateness.percentile(0.5),
             lateness_ms_p99=statistics.lateness.percentile(0.99),
@@ -224,7 +242,8 @@ def run(controller: Controller, warm_s: float, seconds: float, *, real_time: boo
         with asyncio.Runner(loop_factory=control_event_loop) as runner:
             runner.run(main())
 
-    keeper = GarbageKeeper(statistics.pause)
+    keeper = GarbageKeeper(statistics.pause, len(controller.controls))
+    loop.pulse = lambda _: keeper.pulse()
     keeper.settle()
     sys.setswitchinterval(1e-4)
     thread = threading.Thread(target=work)
@@ -235,11 +254,6 @@ def run(controller: Controller, warm_s: float, seconds: float, *, real_time: boo
     return found
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one city and print its figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -248,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--warm", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--core", type=int, default=-1, help="the one core to run on")
+    parser.add_argument("--watcher", type=int, default=-1, help="the core of the one who watches")
     options = parser.parse_args(arguments)
     if options.core >= 0:
         os.sched_setaffinity(0, {options.core})
@@ -255,8 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         configure_logs(nowhere)
-        controller, cabinets = city(options.junctions, options.interval)
-        found = run(controller, options.warm, options.seconds)
+        controller, cabinets = city(options.junctions, options.interval, write_service)
+        found = served(controller, options.warm, options.seconds, core=options.watcher)
     found["lost"] = sum(cabinet.lost for cabinet in cabinets)
     found["rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(found))

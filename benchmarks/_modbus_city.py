@@ -1,4 +1,7 @@
-"""Many cabinets over real Modbus TCP: virtual PLCs in one process and core, the controller in another."""
+"""Many cabinets over real Modbus TCP: virtual PLCs in one process and core, the controller in another.
+
+The controller serves and is watched as in the field; who watches has the core of the PLCs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,12 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks._city import run, write_city
+from benchmarks._city import write_city
+from benchmarks._service import cpu, served, write_service
+from stopline_controller.assembly import Controller, assemble
+from stopline_controller.site import read_site
 from stopline_hil.clock import RunningClock
 from stopline_hil.example import crossroads
 from stopline_hil.modbus_plc import PlcCabinet
 
 TICK_S = 0.1
+WARM_S = 8.0
 SLICES = 20
 """The PLCs tick in so many groups, spread over a tick, as devices of their own would."""
 
@@ -37,13 +43,13 @@ async def plcs(count: int) -> None:
     gc.collect()
     gc.freeze()
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    began, used = time.monotonic(), _cpu()
+    began, used = time.monotonic(), cpu()
     while not ended.done():
         for first in range(SLICES):
             for cabinet in cabinets[first::SLICES]:
                 cabinet.tick(clock.tenths())
             await asyncio.sleep(TICK_S / SLICES)
-    busy = (_cpu() - used) / (time.monotonic() - began)
+    busy = (cpu() - used) / (time.monotonic() - began)
     violations = sum(len(cabinet.violations) for cabinet in cabinets)
     print(json.dumps({"plc_cpu_share": busy, "violations": violations}), flush=True)
     for cabinet in cabinets:
@@ -65,19 +71,14 @@ def measure(count: int, seconds: float) -> dict[str, Any]:
     _settle(1)
     try:
         ports = json.loads(other.stdout.readline())
-        from stopline_controller.assembly import assemble
-        from stopline_controller.site import read_site
-
-        site = write_city(Path(tempfile.mkdtemp(prefix="stopline-modbus-")), count, "modbus", 1.0, ports)
+        folder = Path(tempfile.mkdtemp(prefix="stopline-modbus-"))
+        site = write_city(folder, count, "modbus", 1.0, ports, write_service(folder))
         controller = assemble(read_site(site))
-        found: dict[str, Any] = run(controller, 8, seconds)
-        statistics = controller.statistics
-        found["missed_reads"] = sum(junction.late for junction in controller.loop.junctions)
-        found["plans_refused"] = statistics.plans_refused
-        found["read_ms_p50"] = statistics.read.percentile(0.5)
-        found["read_ms_p99"] = statistics.read.percentile(0.99)
-        found["reads_per_s"] = statistics.read.count / (8 + seconds)
-        found["online"] = sum(snapshot.online for snapshot in controller.hub.latest.values())
+        at_end: dict[str, float] = {}
+        found: dict[str, Any] = served(
+            controller, WARM_S, seconds, core=0, after=lambda: at_end.update(_cabinets(controller))
+        )
+        found |= at_end
         other.stdin.write("\n")
         other.stdin.flush()
         found.update(json.loads(other.stdout.readline()))
@@ -87,14 +88,21 @@ def measure(count: int, seconds: float) -> dict[str, Any]:
         other.wait(10)
 
 
+def _cabinets(controller: Controller) -> dict[str, float]:
+    """Figures of the links, while they are up."""
+    statistics = controller.statistics
+    return {
+        "missed_reads": sum(junction.late for junction in controller.loop.junctions),
+        "plans_refused": statistics.plans_refused,
+        "read_ms_p50": statistics.read.percentile(0.5),
+        "read_ms_p99": statistics.read.percentile(0.99),
+        "online": sum(snapshot.online for snapshot in controller.hub.latest.values()),
+    }
+
+
 def _settle(core: int) -> None:
     os.sched_setaffinity(0, {core})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

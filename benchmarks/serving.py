@@ -1,7 +1,8 @@
 """What the controller costs: decisions over gRPC, ticks, memory, and how many junctions one core carries.
 
 Every part runs in processes of its own, pinned and before other work where the system allows it. They may be
-run alone: `python -m benchmarks._rpc measure`, `_decisions`, `_lateness`, `_start`, `_city`, `_modbus_city`.
+run alone: `python -m benchmarks._rpc measure`, `_decisions`, `_lateness`, `_start`, `_pauses`, `_city`,
+`_modbus_city`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def measure() -> Sequence[Figure]:
         *_decisions(_part("_decisions")),
         *_lateness(_part("_lateness")),
         *_start(_part("_start")),
-        *_city(_part("_city", "--junctions", str(CITY), "--core", "1")),
+        *_pauses(_part("_pauses")),
+        *_city(_part("_city", "--junctions", str(CITY), "--core", "1", "--watcher", "0")),
         *_modbus(_part("_modbus_city", "measure", "--junctions", str(MODBUS))),
     ]
 
@@ -65,9 +67,8 @@ def _rpc(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
 
 
 def _decisions(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
-    in_bytes, cadence, pauses = found["bytes"], found["cadence"], found["pauses"]
+    in_bytes, cadence = found["bytes"], found["cadence"]
     model, at = "shipped policy in process", "shipped policy every 100 ms"
-    state = "state of 10,000 junctions, 40,000 decisions"
     return [
         Figure(model, "bare model, us (median)", in_bytes["bare_us"]),
         Figure(
@@ -77,9 +78,20 @@ def _decisions(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
         Figure(at, "decision p50 over back to back, warmed before the tick", cadence["warmed"], 1.5),
         Figure(at, "decision p99 over back to back p50, warmed before the tick", cadence["warmed_p99"], 2.0),
         Figure(at, "decision p50 over back to back, cold", cadence["cold"]),
-        Figure(state, "worst collection as the controller keeps it, ms", pauses["kept_ms"], 1.0),
-        Figure(state, "worst collection by default, ms", pauses["by_default_ms"]),
     ]
+
+
+def _pauses(found: Mapping[str, float]) -> list[Figure]:
+    case = "state of 10,000 junctions, 40,000 decisions"
+    figures = [
+        Figure(case, "decisions made", found["decisions"], 0.95 * 40_000, at_least=True),
+        Figure(case, "worst collection as the controller keeps it, ms", found["kept_ms"], 1.0),
+        Figure(case, "objects of cycles found by collections", found["kept_objects"]),
+    ]
+    for generation in range(3):
+        count = found[f"kept_collections_{generation}"]
+        figures.append(Figure(case, f"collections of generation {generation}", count))
+    return [*figures, Figure(case, "worst collection by default, ms", found["by_default_ms"])]
 
 
 def _lateness(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
@@ -115,6 +127,7 @@ def _city(found: Mapping[str, float]) -> list[Figure]:
         Figure(case, "ticks over a period late or left out", found["late_ticks"], 0),
         Figure(case, "plans or leases that ran out", found["lost"], 0),
         Figure(case, "resident memory, MiB", found["rss_mib"]),
+        *_watched(case, found),
     ]
 
 
@@ -135,6 +148,17 @@ def _modbus(found: Mapping[str, float]) -> list[Figure]:
         Figure(case, "PLCs, share of their core", found["plc_cpu_share"]),
         Figure(case, "read there and back p50, ms", found["read_ms_p50"]),
         Figure(case, "lamp violations", found["violations"], 0),
+        *_watched(case, found),
+    ]
+
+
+def _watched(case: str, found: Mapping[str, float]) -> list[Figure]:
+    """What one got who watched meanwhile."""
+    return [
+        Figure(case, "states a second, 50 junctions watched", found["states_per_s"], 47.5, at_least=True),
+        Figure(case, "scrapes of the metrics meanwhile", found["scrapes"], 2, at_least=True),
+        Figure(case, "longest scrape, s", found["scrape_s_longest"]),
+        Figure(case, "calls of the watcher that failed", found["watcher_failures"], 0),
     ]
 
 
