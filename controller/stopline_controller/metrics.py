@@ -5,8 +5,9 @@ Names follow Prometheus: base units, `_total` for counters. Everything is about 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
@@ -19,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from stopline_controller.assembly import Controller
 from stopline_controller.detector_health import Fault
@@ -27,6 +29,33 @@ from stopline_controller.site_tables import MetricsTable
 from stopline_controller.sources import Source
 from stopline_controller.statistics import BOUNDS_MS, Latency
 from stopline_signals.errors import SiteError
+
+_Row = tuple[dict[str, str], float]
+"""Labels and value."""
+
+
+class _Samples:
+    """Samples made while they are written: those of thousands of junctions are never there all at once.
+
+    Whoever looks for garbage meanwhile would have to look through all that are.
+    """
+
+    def __init__(self, name: str, rows: Callable[[], Iterator[_Row]]) -> None:
+        self._name = name
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (Sample(self._name, labels, value) for labels, value in self._rows())
+
+
+class _Many(Metric):
+    """A figure of every junction."""
+
+    def __init__(self, name: str, text: str, kind: str, rows: Callable[[], Iterator[_Row]]) -> None:
+        super().__init__(name, text, kind)
+        of_samples = f"{name}_total" if kind == "counter" else name
+        # The library only iterates.
+        self.samples = cast("list[Sample]", _Samples(of_samples, rows))
 
 
 class ControllerCollector(Collector):
@@ -74,40 +103,35 @@ class ControllerCollector(Collector):
         for operation, times in (("read", found.read), ("plan", found.write)):
             trips.add_metric([operation], _buckets(times), times.total / 1000)
         yield trips
-        link = GaugeMetricFamily(
-            "stopline_cabinet_link", "1 for the state of the link.", labels=["junction", "state"]
-        )
-        for junction in self._controller.loop.junctions:
-            for state in LinkState:
-                link.add_metric([junction.name, str(state)], float(junction.link.state is state))
-        yield link
+        yield _Many("stopline_cabinet_link", "1 for the state of the link.", "gauge", self._links)
 
     def _junctions(self) -> Iterator[Metric]:
-        force = GaugeMetricFamily(
-            "stopline_source_in_force", "1 for the source that decides.", labels=["junction", "source"]
-        )
-        late = CounterMetricFamily(
-            "stopline_missed_reads", "Ticks in which the cabinet was still busy.", labels=["junction"]
-        )
+        yield _Many("stopline_source_in_force", "1 for the source that decides.", "gauge", self._sources)
+        told = "Ticks in which the cabinet was still busy."
+        yield _Many("stopline_missed_reads", told, "counter", self._missed)
+        yield _Many("stopline_detectors_failed", "Detectors not believed.", "gauge", self._failed)
+
+    def _links(self) -> Iterator[_Row]:
+        for junction in self._controller.loop.junctions:
+            for state in LinkState:
+                yield {"junction": junction.name, "state": str(state)}, float(junction.link.state is state)
+
+    def _sources(self) -> Iterator[_Row]:
         for junction in self._controller.loop.junctions:
             snapshot = self._controller.hub.latest.get(junction.name)
             winner = snapshot.ruling.winner.source if snapshot else None
             for source in Source:
-                force.add_metric([junction.name, str(source)], float(source is winner))
-            late.add_metric([junction.name], junction.late)
-        yield force
-        yield late
-        yield self._detectors()
+                yield {"junction": junction.name, "source": str(source)}, float(source is winner)
 
-    def _detectors(self) -> Metric:
-        failed = GaugeMetricFamily(
-            "stopline_detectors_failed", "Detectors not believed.", labels=["junction", "fault"]
-        )
+    def _missed(self) -> Iterator[_Row]:
+        for junction in self._controller.loop.junctions:
+            yield {"junction": junction.name}, float(junction.late)
+
+    def _failed(self) -> Iterator[_Row]:
         for junction in self._controller.loop.junctions:
             faults = junction.watch.faults
             for fault in Fault:
-                failed.add_metric([junction.name, str(fault)], faults[fault])
-        return failed
+                yield {"junction": junction.name, "fault": str(fault)}, float(faults[fault])
 
     def _process(self) -> Iterator[Metric]:
         controller = self._controller

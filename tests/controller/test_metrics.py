@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from stopline_controller.assembly import assemble
-from stopline_controller.metrics import metrics_server
+from stopline_controller.metrics import ControllerCollector, metrics_server
 from stopline_controller.site import read_site
 from stopline_controller.site_tables import MetricsTable
 from stopline_controller.sources import Source
@@ -127,6 +129,26 @@ def test_interventions_alarms_and_detectors_are_told_with_their_reasons(tmp_path
     ]
     assert told == [['stopline_alarm{name="disk"} 1.0']] * 2, "one series, whatever its text says"
     assert controller.alarms.texts == ("only 11 MiB are free",)
+
+
+def test_samples_of_junctions_are_never_there_all_at_once(tmp_path: Path) -> None:
+    cabinets = {f"J{number}": 'driver = "memory"' for number in range(20)}
+    controller = assemble(read_site(write_site(tmp_path, cabinets)))
+    written, most, families = 0, 0, 0
+    for metric in ControllerCollector(controller).collect():
+        families += 1
+        for number, _ in enumerate(metric.samples):
+            written += 1
+            if number % 10 == 9:
+                most = max(most, sum(type(thing) is Sample for thing in gc.get_objects()))
+    controller.close()
+    # One family of the process as a whole at a time has its samples in a list; a histogram is the largest.
+    assert written > 20 * 10 and families > 10 and most < 60
+    assert {len(list(metric.samples)) for metric in ControllerCollector(controller).collect()} >= {
+        20,
+        60,
+        140,
+    }
 
 
 def test_without_the_table_there_is_no_port_and_no_library(tmp_path: Path) -> None:
