@@ -34,7 +34,7 @@ LIMIT_S = 10.0
 SETTLING = 0.5
 """Share of the run at its beginning that does not count: caches and the allocator's pools fill."""
 PARTS = 10
-"""Of the run. Its lowest sample stands for each: garbage piles up for minutes between two collections."""
+"""Of the run. Its lowest sample stands for each: what calls leave behind lives until the next look for it."""
 MOST_MIB_PER_HOUR = 1.0
 SAMPLES = 720
 """Over the whole run."""
