@@ -21,12 +21,17 @@ from stopline_controller.tracing import NO_TRACING, OpenTelemetry, open_tracing
 from tests.controller.bench import ServeProcess, until
 from tests.controller.sites import write_site
 from tests.controller.test_control_loop import Plant
+from tests.processor_time import seconds_of
 
 RULING = Ruling(Proposal(Source.LOCAL), ())
 LARGEST_MIB = 90
-MOST_START_S = 1.0
-"""Processor time from the start of the process to control of the cabinet; the clock on the wall also counts
-what else runs on the machine."""
+LIBRARIES = (
+    "import cryptography.x509, grpc.aio, numpy, onnxruntime, prometheus_client, pydantic, structlog, uvloop"
+)
+"""What no controller does without."""
+MOST_START = 2.5
+"""Processor time from the start to control of the cabinet, times that of loading those; 1.5 to 1.8 was
+measured. How long it takes on the wall is in the benchmark of serving."""
 
 
 def snapshot(junction: str, sequence: int) -> Snapshot:
@@ -139,7 +144,8 @@ def test_one_junction_starts_in_its_time_and_fits_into_its_memory(tmp_path: Path
         until(lambda: "cabinet_online" in running.log.read_text(), 10, "control")
         stat = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
         used = sum(map(int, stat[11:13])) / os.sysconf("SC_CLK_TCK")
-        assert used <= MOST_START_S, f"{used} s of processor time until it controls"
+        least = min(seconds_of(LIBRARIES) for _ in range(3))
+        assert used <= MOST_START * least, f"{used} s of processor time until it controls, {least} s to load"
         time.sleep(3)
         rows = dict(
             line.split(":", 1)
