@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append({"name": folder.name, **_making(folder), "score_s": score, "maps": maps})
         print(rows[-1], flush=True)
     result = {
-        "command": "python -m benchmarks._policies.seeds",
+        "command": " ".join(["python -m benchmarks._policies.seeds", *map(str, options.runs)]),
         "commit": _commit.head(),
         "networks": len(networks),
         "seeds": list(seeds),
