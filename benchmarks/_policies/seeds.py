@@ -3,8 +3,8 @@
     python -m benchmarks._policies.seeds benchmarks/runs/rights-1 benchmarks/runs/rights-2
 
 Each run's best network decides as often as the shipped policy, which votes with some of them and has a row of
-its own. The networks are those that the recipe's last part is compared on, made anew; the shipped policy's
-delays on RESCO's maps are those of the policy table.
+its own. The networks are those that chose each run's best, made anew, and flatter them a little; the shipped
+policy's delays on RESCO's maps are those of the policy table.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from stopline_envs.scenario import Scenario, load_scenario
 from stopline_policy.bundle import SHIPPED, read_bundle
 from stopline_policy.seam import Policy
 
+COMMAND = "python -m benchmarks._policies.seeds"
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "seeds.json"
 RECIPE = ROOT / "agents" / "policy" / "3-rights.toml"
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append({"name": folder.name, **_making(folder), "score_s": score, "maps": maps})
         print(rows[-1], flush=True)
     result = {
-        "command": " ".join(["python -m benchmarks._policies.seeds", *map(str, options.runs)]),
+        "command": f"{COMMAND} {' '.join(map(str, options.runs))} --maps {','.join(options.maps)}",
         "commit": _commit.head(),
         "networks": len(networks),
         "seeds": list(seeds),
@@ -118,7 +119,7 @@ def _policy(who: str) -> Policy:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks._policies.seeds", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of stopline train")
     parser.add_argument(
         "--maps", type=lambda text: text.split(","), default=list(MAPS), help="comma separated"

@@ -1,4 +1,4 @@
-"""Garbage collection without surprises: nobody ever waits until all that lives has been looked through.
+"""Garbage collection where all that lives is looked through only while it is little, or once memory grows.
 
 Nearly all our objects die by their reference count; only cycles need a collection. Control makes none, gRPC
 leaves some with every call and more with every refusal and every stream that ends. A collection looks at
@@ -6,7 +6,7 @@ every object of its generation, and the state of 10,000 junctions, made anew at 
 second to look through. So the interpreter collects nothing by itself. Where junctions are few, everything is
 looked through every second. Where they are many, control itself looks, after each of its slots, through what
 was made since the last slot or two: a call is over by then, and few objects are that young. What has lived
-longer is looked through only when memory grows.
+longer is looked through only when memory grows, and control stands still for as long as that takes.
 """
 
 from __future__ import annotations
