@@ -243,7 +243,7 @@ def run(controller: Controller, warm_s: float, seconds: float, *, real_time: boo
             runner.run(main())
 
     keeper = GarbageKeeper(statistics.pause, len(controller.controls))
-    loop.pulse = lambda _: keeper.pulse()
+    loop.tidy = keeper.pulse
     keeper.settle()
     sys.setswitchinterval(1e-4)
     thread = threading.Thread(target=work)

@@ -29,8 +29,8 @@ from stopline_controller.site import read_site
 JUNCTIONS = 10_000
 DECISIONS = 40_000
 RATE = 0.03
-"""Speed of the controller's clock: 3,000 ticks and 400 decisions a real second."""
-INTERVAL = 0.75
+"""Speed of the controller's clock: 3,000 ticks and 375 decisions a real second."""
+INTERVAL = 0.8
 """Seconds of that clock between two decisions of a junction."""
 WARM_S = WARM + 40.0
 """Until memory has its size, as the keeper of garbage sees it."""

@@ -6,7 +6,7 @@ A detector with a fault calls all the time and tells the policy nothing, until i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
@@ -91,7 +91,7 @@ class DetectorWatch:
             self._begin(seen)
         elif now >= self._look_at or seen.readings != self._last:
             self._take_in(seen)
-        return seen if self._judged is None else replace(seen, readings=self._judged)
+        return seen if self._judged is None else seen._replace(readings=self._judged)
 
     def _begin(self, seen: CabinetState) -> None:
         """The first look, or the first after the cabinet was restarted."""

@@ -141,9 +141,10 @@ class EventLog:
             self._connection, self._devices = _opened(self.path, self._plans)
         if not batch:
             return
-        rows = [
+        # One by one: a collection beside control would look through a list of thousands that is this young.
+        rows = (
             (event.wall_us, self._devices[event.junction], event.code, event.parameter) for event in batch
-        ]
+        )
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany(_INSERT, rows)

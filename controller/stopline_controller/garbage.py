@@ -4,9 +4,9 @@ Nearly all our objects die by their reference count; only cycles need a collecti
 leaves some with every call and more with every refusal and every stream that ends. A collection looks at
 every object of its generation, and the state of 10,000 junctions, made anew at every tick, takes up to a
 second to look through. So the interpreter collects nothing by itself. Where junctions are few, everything is
-looked through every second. Where they are many, control itself looks, after each of its slots, through what
-was made since the last slot or two: a call is over by then, and few objects are that young. What has lived
-longer is looked through only when memory grows, and control stands still for as long as that takes.
+looked through every second. Where they are many, control itself looks, three times in each of its slots,
+through what was made since the last look or two: a call is over by then, and few objects are that young. What
+has lived longer is looked through only when memory grows, and control stands still for as long as that takes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WARM = 60
 GROWN = 64 * 2**20
 """Bytes more than then, or than after the last look at everything, that make one due."""
 YOUNG, YOUNGISH, ALL = 0, 1, 2
-"""Generations: made since the last slot, since the last but one, and since the start."""
+"""Generations: made since the last look, since the last but one, and since the start."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -64,7 +64,7 @@ class GarbageKeeper:
         gc.disable()
 
     def pulse(self) -> None:
-        """Do what is due after a slot of control; to be called in its thread."""
+        """Do what is due after a part of control's work; to be called in its thread."""
         if self._many:
             # Who was at work at one look is a generation older at the next, and is looked at once more.
             self._collect(next(self._turns))

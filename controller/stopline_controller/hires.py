@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from stopline_cabinets.words import DARK, CabinetState, Flag, Mode
+from stopline_cabinets.words import DARK, CabinetState, Mode
 from stopline_controller.snapshots import Snapshot
 from stopline_controller.sources import CABINET_DECIDES, Source
 from stopline_signals.detectors import DetectorReading
@@ -208,6 +208,6 @@ def _modes(before: CabinetState | None, seen: CabinetState) -> Iterator[tuple[in
 def _flash_status(seen: CabinetState) -> int:
     if not seen.flash:
         return NOT_FLASH
-    if Flag.MONITOR_OK not in seen.flags:
+    if not seen.monitor_ok:
         return FLASH_MONITOR
     return FLASH_AUTOMATIC if seen.mode is Mode.REMOTE else FLASH_LOCAL

@@ -30,9 +30,9 @@ log = structlog.get_logger(__name__)
 
 PERIOD_S = 0.1
 SLOTS = 10
-MOST = 65
-"""Junctions of a slot: where there are more than ten times as many, there are more slots, lest one slot take
-long and leave much to look through for garbage at once."""
+MOST = 130
+"""Junctions of a slot: where there are more than ten times as many there are more slots, lest one take long.
+Not fewer: each slot costs a batch of the policy and a commit of the audit log, however few it has."""
 GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
 WARMED = 10
@@ -49,6 +49,8 @@ HANDBACK_S = 2.0
 
 Pulse = Callable[[int], None]
 """Told after every tick of a slot (its number); by it a watchdog knows that control is alive."""
+Tidy = Callable[[], None]
+"""Called three times in a tick, so that little was made since and garbage among it is soon found."""
 
 NO_POLICY = {Source.POLICY: "this site runs without a policy"}
 
@@ -86,6 +88,7 @@ class ControlLoop:
         alarms: Alarms | None = None,
     ) -> None:
         self.pulse: Pulse = _nobody
+        self.tidy: Tidy = _nothing
         self.tracing: Tracing = NO_TRACING
         self._clock = clock
         self._junctions = tuple(junctions)
@@ -183,6 +186,7 @@ class ControlLoop:
             await asyncio.wait(waiting, timeout=self._clock.real(PERIOD_S * GRACE))
         began, now = time.perf_counter(), self._clock.seconds()
         heard = self._observe(slot, now)
+        self.tidy()
         fresh = self._decide(heard)
         ruled = self._rule(heard, fresh, now)
         decided = time.perf_counter()
@@ -191,7 +195,9 @@ class ControlLoop:
             step = junction.step
             if step and (step.action is not Action.NOTHING or junction.link.beat_due(now)):
                 junction.start(self._command(junction, step, decided))
+        self.tidy()
         self._publish(slot)
+        self.tidy()
 
     def _observe(self, slot: Sequence[JunctionRuntime], now: float) -> list[JunctionRuntime]:
         """Take in what was read; returns the junctions of which there is something."""
@@ -343,6 +349,10 @@ class ControlLoop:
 
 def _nobody(slot: int) -> None:
     """Nobody watches over control."""
+
+
+def _nothing() -> None:
+    """Garbage is the interpreter's matter."""
 
 
 def _command_entry(junction: JunctionRuntime, seen: CabinetState, step: Step, tenths: int) -> Entry:

@@ -111,9 +111,8 @@ async def _serve(controller: Controller) -> None:
     def pulse(slot: int) -> None:
         watchdog.pulse(slot)
         vitals.pulse(slot)
-        keeper.pulse()
 
-    controller.loop.pulse = pulse
+    controller.loop.pulse, controller.loop.tidy = pulse, keeper.pulse
     controller.loop.tracing = open_tracing(site.tables.tracing, site.tables.controller.name)
     await server.start()
     controller.audit.append([Entry("started", 0, "", "controller", {"site": str(site.path.name)})])

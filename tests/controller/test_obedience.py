@@ -30,7 +30,7 @@ def found_after(
     """Tenths until it is found that the cabinet goes on showing the same."""
     for after in range(tenths):
         try:
-            watch.judge(replace(seen, time=900 + after), state._replace(now=900 + after))
+            watch.judge(seen._replace(time=900 + after), state._replace(now=900 + after))
         except CabinetDisobeys:
             return after
     return None
@@ -55,7 +55,7 @@ def test_asking_for_something_else_every_moment_hides_nothing() -> None:
     with pytest.raises(CabinetDisobeys, match="does not enter"):
         for after in range(PATIENCE + 2):
             watch.accepted(Order(1 + after % 2))
-            watch.judge(replace(SEEN, time=900 + after), REST._replace(now=900 + after))
+            watch.judge(SEEN._replace(time=900 + after), REST._replace(now=900 + after))
 
 
 @pytest.mark.parametrize("group", range(len(PLAN.groups)))
@@ -65,18 +65,18 @@ def test_lamps_of_no_stage_are_found(group: int) -> None:
         pytest.skip("a walk on demand may be red in its own stage")
     lamps[group] = 0 if lamps[group] else 3
     wrong = REST._replace(aspects=tuple(lamps))
-    assert found_after(asked(Order(0)), replace(SEEN, aspects=wrong.aspects), wrong) == PATIENCE + 1
+    assert found_after(asked(Order(0)), SEEN._replace(aspects=wrong.aspects), wrong) == PATIENCE + 1
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        replace(SEEN, mode=Mode.LOCAL),
-        replace(SEEN, mode=Mode.MANUAL),
-        replace(SEEN, mode=Mode.PREEMPT),
-        replace(SEEN, flags=Flag.PREEMPT),
-        replace(SEEN, flags=Flag.STOP_TIME),
-        replace(SEEN, legal=0b001),
+        SEEN._replace(mode=Mode.LOCAL),
+        SEEN._replace(mode=Mode.MANUAL),
+        SEEN._replace(mode=Mode.PREEMPT),
+        SEEN._replace(flags=Flag.PREEMPT),
+        SEEN._replace(flags=Flag.STOP_TIME),
+        SEEN._replace(legal=0b001),
     ],
     ids=["local plan", "panel", "preempt", "preempt asked for", "stop time", "cannot yet"],
 )
@@ -99,20 +99,20 @@ def test_nothing_is_held_against_a_cabinet_that_was_released() -> None:
 def test_a_standstill_of_ours_is_no_disobedience() -> None:
     watch = asked(Order(2))
     for time in (900, 900 + 5 * PATIENCE):
-        watch.judge(replace(SEEN, time=time), REST._replace(now=time))
+        watch.judge(SEEN._replace(time=time), REST._replace(now=time))
 
 
 def test_lamps_damaged_now_and_then_are_no_disobedience() -> None:
     watch, dark = asked(Order(0)), (0,) * len(REST.aspects)
     for after in range(300):
         shown = REST.aspects if after % LOOKS == 0 else dark
-        watch.judge(replace(SEEN, time=900 + after), REST._replace(now=900 + after, aspects=shown))
+        watch.judge(SEEN._replace(time=900 + after), REST._replace(now=900 + after, aspects=shown))
 
 
 def test_the_panel_in_between_gives_new_time() -> None:
     watch = asked(Order(2))
     assert found_after(watch, tenths=PATIENCE) is None
-    watch.judge(replace(SEEN, mode=Mode.MANUAL), REST)
+    watch.judge(SEEN._replace(mode=Mode.MANUAL), REST)
     assert found_after(watch) == PATIENCE + 1
 
 
@@ -125,8 +125,8 @@ def stuck(street: FakeStreet) -> None:
 def all_red(street: FakeStreet) -> None:
     """Its lamps are red whatever it says."""
     honest = street.core.state
-    street.core.state = lambda now: replace(  # type: ignore[method-assign]  # a broken cabinet
-        (seen := honest(now)), aspects=(0,) * len(seen.aspects)
+    street.core.state = lambda now: (  # type: ignore[method-assign]  # a broken cabinet
+        (seen := honest(now))._replace(aspects=(0,) * len(seen.aspects))
     )
 
 
