@@ -31,6 +31,10 @@ class Clock:
         """How long `seconds` of this clock take in real seconds; for deadlines of input and output."""
         return seconds / self.rate
 
+    def stand_aside(self, seconds: float) -> None:
+        """Let the thread sleep for so many real seconds, whatever else it has to do."""
+        time.sleep(seconds)
+
     async def sleep_until(self, moment: float) -> float:
         """Sleep until `moment` (seconds of this clock); returns how many real seconds late it woke."""
         delay = self.real(moment - self.seconds())

@@ -44,6 +44,9 @@ WARM_END_S = 0.0001
 """Real seconds before the tick in which none is begun."""
 TOO_MANY = "too many commands"
 """Why a request that the guard let pass did not become a command; the guard's own reasons are `Reason`."""
+ASIDE = 0.1
+"""Of the time that a slot took which left out ticks: for so long the thread sleeps, and others may run."""
+MOST_ASIDE_S = 0.02
 HANDBACK_S = 2.0
 """Real seconds the cabinets have to take the release at the end."""
 
@@ -155,7 +158,11 @@ class ControlLoop:
             # A tick that took too long is not made up for: the next one is the next on the clock.
             now = self._clock.seconds()
             following = max(beat + 1, int((now - offset) / PERIOD_S) + 1)
-            self._count(late, self._clock.real(now - due), len(slot), following - beat - 1)
+            took, left_out = self._clock.real(now - due), following - beat - 1
+            self._count(late, took, len(slot), left_out)
+            if left_out:
+                # Control goes before all else: SIGTERM has to get through even if it needs more than a core.
+                self._clock.stand_aside(min((took - late) * ASIDE, MOST_ASIDE_S))
             beat = following
             if not failing:
                 self.pulse(index)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from stopline_controller.loop import PERIOD_S, SLOTS
+from stopline_controller import loop
+from stopline_controller.loop import ASIDE, MOST_ASIDE_S, PERIOD_S, SLOTS
+from stopline_controller.runtime import JunctionRuntime
 from tests.controller.manual_clock import ManualClock
 from tests.controller.test_control_loop import Plant
 
 
 class SteppedClock(ManualClock):
     """Sleeping takes no time: the clock goes to the moment slept for, unless it is there already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aside: list[float] = []
+
+    def stand_aside(self, seconds: float) -> None:
+        self.aside.append(seconds)
+        self.at += seconds
 
     async def sleep_until(self, moment: float) -> float:
         await asyncio.sleep(0)
@@ -51,7 +61,7 @@ async def test_junctions_are_ticked_every_100_ms_and_spread_over_them(tmp_path: 
     assert [at for _, at in ticks[SLOTS:]] == pytest.approx(
         [PERIOD_S * (2 + number / SLOTS) for number in range(4 * SLOTS)]
     )
-    assert plant.statistics.late_ticks == 0
+    assert plant.statistics.late_ticks == 0 and clock_of(plant).aside == []
 
 
 async def test_late_ticks_are_counted_left_out_and_not_made_up_for(tmp_path: Path) -> None:
@@ -60,3 +70,30 @@ async def test_late_ticks_are_counted_left_out_and_not_made_up_for(tmp_path: Pat
     # The one of 0.4 s came 0.25 s late, those of 0.5 and 0.6 s not at all.
     assert plant.statistics.late_ticks == 3
     assert plant.statistics.ticks == 6
+
+
+async def test_control_that_cannot_keep_up_leaves_others_a_tenth_of_its_time_at_most_a_fifth_of_a_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its priority nothing else would run on that core, not even what ends the process."""
+    monkeypatch.setattr(loop, "keep_warm", lambda *_: None)  # it waits for a clock that stands
+    busy = 0.15
+    plant = Plant(tmp_path, "A", clock=(clock := SteppedClock()))
+    tick = plant.loop._tick
+
+    async def long_tick(slot: Sequence[JunctionRuntime]) -> None:
+        await tick(slot)
+        clock.at += busy if len(clock.aside) < 5 else 1.0
+        if len(clock.aside) == 8:
+            plant.loop.stop()
+
+    plant.loop._tick = long_tick  # type: ignore[method-assign]  # a junction that takes too long
+    await plant.loop.run()
+    plant.audit.close()
+    assert clock.aside[:5] == pytest.approx([busy * ASIDE] * 5)
+    assert clock.aside[6:8] == [MOST_ASIDE_S] * 2
+
+
+def clock_of(plant: Plant) -> SteppedClock:
+    assert isinstance(plant.clock, SteppedClock)
+    return plant.clock
