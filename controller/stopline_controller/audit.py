@@ -13,7 +13,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,11 +140,14 @@ class AuditLog:
         """Records in order; 0 means no limit, an empty filter means all."""
         return read_records(self.path, Filter(from_sequence, limit, junction, kind))
 
-    def verify(self) -> Verification:
-        """Recompute the chain from its first record, and compare its end with what this process wrote."""
+    def verify(self, gone: Callable[[], bool] = lambda: False) -> Verification:
+        """Recompute the chain from its first record, and compare its end with what this process wrote.
+
+        AuditError once `gone` says that nobody waits for it any more.
+        """
         with self._lock:
             expected = self._written
-        result = verify_file(self.path)
+        result = verify_file(self.path, gone)
         last = result.first - 1 + result.records
         if result.intact and last < expected:
             return result._replace(intact=False, first_broken=last + 1)

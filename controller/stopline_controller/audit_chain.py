@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ GENESIS = "0" * 64
 COLUMNS = "sequence, wall_us, tenths, kind, junction, actor, detail, hash"
 PRUNED = "pruned"
 """Kind of the record that says up to where older ones were removed, and their last hash."""
+LOOKED_UP_EVERY = 100
+"""Records after which it is looked whether anybody still waits for their chain: some milliseconds."""
 
 
 class AuditError(StoplineError):
@@ -67,13 +69,16 @@ def read_records(path: Path, wanted: Filter = Filter()) -> Iterator[Record]:  # 
         yield from _records(connection, wanted)
 
 
-def verify_file(path: Path) -> Verification:
-    """Recompute the chain of a log. AuditError: there is no log, or not of this kind."""
+def verify_file(path: Path, gone: Callable[[], bool] = lambda: False) -> Verification:
+    """Recompute the chain of a log.
+
+    AuditError: there is no log, or not of this kind, or nobody waits for the answer any more (`gone`).
+    """
     with _reading(path) as connection:
         # One look at the file: a removal between the base and the records would look like a theft.
         connection.execute("BEGIN")
         base = read_base(connection)
-        return verify_chain(_records(connection, Filter()), base)
+        return verify_chain(_until(gone, _records(connection, Filter())), base)
 
 
 def read_base(connection: sqlite3.Connection) -> Base:
@@ -108,6 +113,13 @@ def verify_chain(records: Iterator[Record], base: Base = Base()) -> Verification
 def removal(base: Base) -> dict[str, object]:
     """What the record of a removal says."""
     return {"up_to": base.sequence, "hash": base.hash}
+
+
+def _until(gone: Callable[[], bool], records: Iterator[Record]) -> Iterator[Record]:
+    for number, record in enumerate(records):
+        if number % LOOKED_UP_EVERY == 0 and gone():
+            raise AuditError("nobody waits for the answer any more")
+        yield record
 
 
 def _records(connection: sqlite3.Connection, wanted: Filter) -> Iterator[Record]:

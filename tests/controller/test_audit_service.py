@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import grpc
 import pytest
 
 from stopline.v1 import audit_pb2, audit_pb2_grpc
-from stopline_controller import housekeeping
+from stopline_controller import audit_chain, housekeeping
 from stopline_controller.alarms import Alarms
 from stopline_controller.audit import AuditLog, Entry
 from stopline_controller.audit_chain import Verification
@@ -64,12 +67,12 @@ async def test_however_long_chains_are_recomputed_housekeeping_goes_on_and_recor
     def keep() -> None:
         loop.call_soon_threadsafe(kept.set)
 
-    def long() -> Verification:
+    def long(gone: Callable[[], bool]) -> Verification:
         running.acquire()
         at_once.append(MANY - running._value)
         let_go.wait(PATIENCE_S)
         running.release()
-        return verify()
+        return verify(gone)
 
     monkeypatch.setattr(audit, "verify", long)
     alarms = Alarms()
@@ -98,6 +101,49 @@ async def test_however_long_chains_are_recomputed_housekeeping_goes_on_and_recor
     assert all(answer.intact and answer.records == 5 for answer in found)
     assert max(at_once) == 1, "one chain at a time"
     events.close()
+
+
+@pytest.mark.parametrize("how", ["caller hangs up", "server closes"])
+async def test_a_long_chain_nobody_waits_for_is_left(
+    audit: AuditLog, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The threads of a process are waited for when it ends: a chain of millions would hold that up."""
+    audit.append([Entry("decision", number) for number in range(5000)])
+    begun, fits = threading.Event(), audit_chain.chain_hash
+
+    def slow(*record: Any) -> str:
+        begun.set()
+        time.sleep(0.02)
+        return fits(*record)
+
+    monkeypatch.setattr(audit_chain, "chain_hash", slow)
+    async with serving(audit) as stub:
+        asked = stub.VerifyAudit(audit_pb2.VerifyAuditRequest())
+        await asyncio.to_thread(begun.wait, PATIENCE_S)
+        if how == "caller hangs up":
+            asked.cancel()
+            await until_idle("audit-verifier")
+    await until_idle("audit-verifier")
+
+
+async def until_idle(threads: str) -> None:
+    """Return once no thread of that name works on a chain."""
+    deadline = time.monotonic() + PATIENCE_S
+    while any(
+        frame.f_code is audit_chain.verify_chain.__code__
+        for thread in threading.enumerate()
+        if thread.name.startswith(threads)
+        for frame in frames_of(thread)
+    ):
+        assert time.monotonic() < deadline, "it went on"
+        await asyncio.sleep(0.05)
+
+
+def frames_of(thread: threading.Thread) -> Iterator[FrameType]:
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 @pytest.mark.parametrize("damage", ["gone", "other"])

@@ -7,6 +7,7 @@ who reads a page waits for it. However many ask, one page is read and one chain 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -52,7 +53,12 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self, request: audit_pb2.VerifyAuditRequest, context: Context
     ) -> audit_pb2.VerifyAuditResponse:
         """Recompute the chain."""
-        result = await _done(context, self._verifier, self._audit.verify)
+        gone = threading.Event()
+        try:
+            result = await _done(context, self._verifier, lambda: self._audit.verify(gone.is_set))
+        finally:
+            # Also when the caller hung up or the server closes: minutes of work nobody waits for end here.
+            gone.set()
         return audit_pb2.VerifyAuditResponse(
             intact=result.intact,
             records=result.records,
