@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PINS := tests/constraints.txt
+# Processes that run tests, a file's always in the same one.
+TESTERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ demo: $(VENV)/.installed-sim
 	$(BIN)/stopline demo $(ARGS)
 
 test: $(VENV)/.installed-dev $(VENV)/.system-packages $(VENV)/.foreign
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/python scripts/check $(ARGS)

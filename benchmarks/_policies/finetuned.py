@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows[name] = _measure(name, folder, range(1, options.seeds + 1), options.jobs)
         print(name, rows[name], flush=True)
         result = {
-            "command": "python -m benchmarks._policies.finetuned",
+            "command": _command(options.minutes, [each for each in MAPS if each in rows]),
             "commit": _commit.head(),
             "bundle": model,
             "minutes": options.minutes,
@@ -58,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def _command(minutes: float, maps: Sequence[str]) -> str:
+    """What makes the table as far as it is there."""
+    some = [f"--maps {','.join(maps)}"] if len(maps) < len(MAPS) else []
+    return " ".join(["python -m benchmarks._policies.finetuned", *some, f"--minutes {minutes:g}"])
 
 
 def _train(name: str, folder: Path, minutes: float) -> None:
@@ -85,6 +91,7 @@ def _measure(name: str, folder: Path, seeds: Sequence[int], jobs: int) -> dict[s
         "less": round(1 - sum(tuned) / sum(shipped), 4),
         "decisions": journal.read("best.json")["decisions"],
         "wall_s": journal.read("state.json")["wall_s"],
+        "cores": len(os.sched_getaffinity(0)),
     }
 
 
