@@ -55,7 +55,8 @@ def finetune_config(
         decides_every=interval_of(start),
         workers=workers,
         slots=len(plans),
-        episode_s=min(1800, found.duration),
+        # The whole of it where that is an hour: queues that grew long are part of what is to be learned.
+        episode_s=min(3600, found.duration),
         max_groups=max(len(plan.groups) for plan in plans),
         max_stages=max(len(plan.stages) for plan in plans),
         imitation_runs=1,
@@ -69,8 +70,9 @@ def finetune_config(
         gamma=0.99,
         gae_lambda=0.97,
         critic_warmup=3,
-        validation_networks=2,
-        validation_every=3 * rollout,
+        # On two seeds the best of a dozen was 15 % better on ingolstadt7, and 1 % on five others.
+        validation_networks=4,
+        validation_every=6 * rollout,
         checkpoint_every=2 * rollout,
     )
 
