@@ -4,7 +4,7 @@ Nearly all our objects die by their reference count; only cycles need a collecti
 leaves some with every call and more with every refusal and every stream that ends. A collection looks at
 every object of its generation, and the state of 10,000 junctions, made anew at every tick, takes up to a
 second to look through. So the interpreter collects nothing by itself. Where junctions are few, everything is
-looked through every second. Where they are many, control itself looks, three times in each of its slots,
+looked through every ten seconds. Where they are many, control itself looks, three times in each of its slots,
 through what was made since the last look or two: a call is over by then, and few objects are that young. What
 has lived longer is looked through only when memory grows, and control stands still for as long as that takes.
 """
@@ -26,8 +26,11 @@ log = structlog.get_logger(__name__)
 
 MANY = 20
 """Junctions from which on everything is too much: some 70 objects of each are made anew while it runs."""
-LONG_MS = 0.5
-"""A look through everything that took longer has found too much alive, which is then set aside."""
+EVERY = 10
+"""Steps between two looks through everything where junctions are few: it takes some milliseconds."""
+LONG_MS = 10.0
+"""A look through everything that took longer has found too much alive, which is then set aside. That must be
+rare: what a call at work just then leaves behind is set aside with it, and never looked at again."""
 WARM = 60
 """Steps until memory has its size."""
 GROWN = 64 * 2**20
@@ -71,11 +74,11 @@ class GarbageKeeper:
 
     def step(self) -> None:
         """Do what is due now and then; to be called about once a second."""
+        self._steps += 1
         if not self._many:
-            if self._collect(ALL) > LONG_MS:
+            if self._steps % EVERY == 0 and self._collect(ALL) > LONG_MS:
                 gc.freeze()
             return
-        self._steps += 1
         memory = self._memory()
         if self._steps <= WARM:
             self._usual = memory
