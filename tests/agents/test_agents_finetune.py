@@ -47,7 +47,7 @@ def test_episodes_are_windows_of_the_scenario_and_validation_is_all_of_it() -> N
     whole = load_scenario("single")
     assert {window.duration for window in windows} == {600}
     assert len({window.begin for window in windows}) > 5
-    assert validation_networks(config, Path("unused")) == [whole, whole]
+    assert validation_networks(config, Path("unused")) == [whole] * 4
 
 
 def test_a_run_starts_from_a_policy_keeps_the_best_and_says_so(tmp_path: Path, earlier: str) -> None:
