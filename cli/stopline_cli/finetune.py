@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Train a policy further on one network; the best validated network is kept in `best.pt`.
 
-    It never gets worse than what it started from on the validation traffic: the start is validated first. Four
-    seeds cannot show a jam that is rare: compare both with `stopline evaluate` on other seeds before you use it.
+    It never gets worse than what it started from on the validation traffic: the start is validated first.
+    Four seeds cannot show a rare jam: compare both with `stopline evaluate` on others before you use it.
     Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
     goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
 
