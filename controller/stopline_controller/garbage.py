@@ -25,7 +25,7 @@ from stopline_controller.statistics import Latency
 log = structlog.get_logger(__name__)
 
 MANY = 20
-"""Junctions from which on everything is too much: some 70 objects of each are made anew while it runs."""
+"""Junctions from which on everything is too much: some 14 objects of each are made anew at every tick."""
 EVERY = 10
 """Steps between two looks through everything where junctions are few: it takes some milliseconds."""
 LONG_MS = 10.0
