@@ -169,6 +169,20 @@ async def test_another_system_that_writes_is_noticed_and_not_fought(bench: Bench
         await cabinet.connect()
 
 
+async def test_another_system_that_writes_in_step_with_us_is_noticed(bench: Bench) -> None:
+    """Between two of our plans each time, so that every look that follows a plan shows ours."""
+    cabinet = await held(bench, "2+6")
+    with pytest.raises(LeaseRefused, match="another system"):
+        for _ in range(5):
+            await cabinet.read()
+            bench.cabinet.rings.masks["Hold"] = SIDE
+            await bench.pause(3)
+            await cabinet.write(bench.command(cabinet, 3))
+    assert bench.cabinet.rings.masks["Hold"] == SIDE, "what the other wrote stays"
+    with pytest.raises(LeaseRefused, match="another system"):
+        await cabinet.connect()
+
+
 async def test_one_lost_mask_is_repaired(bench: Bench) -> None:
     cabinet = await held(bench, "2+6")
     bench.cabinet.rings.masks["Hold"] = 0

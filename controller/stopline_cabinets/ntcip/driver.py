@@ -118,11 +118,12 @@ class NtcipCabinet:
 
     async def write(self, command: PlanCommand) -> Receipt:
         """Take a plan, set its masks, and read them back."""
-        await self._see()
+        # What is sent hides what another system wrote since: in step with us it would never be seen.
+        await self._see(unit=True)
+        holder = self._beat()
         if self._lost:
-            # Another system feeds the timer that all share: what is ours would stay for ever.
-            await self._keeper.take_back()
-        leased = not self._lost and self._is_ours(self._beat())
+            raise await self._loss(holder)
+        leased = self._is_ours(holder)
         objection = self._objection
         found = self.session.configuration
         self._ledger.patterns = found.max_patterns
@@ -189,8 +190,8 @@ class NtcipCabinet:
 
     # --- looking ---
 
-    async def _see(self, *, everything: bool = False) -> None:
-        news = await self.session.see(everything=everything)
+    async def _see(self, *, everything: bool = False, unit: bool = False) -> None:
+        news = await self.session.see(everything=everything, unit=unit)
         if news.restarted:
             self._lost = "it restarted"
         elif news.unit and not self._lost:
@@ -294,7 +295,10 @@ class NtcipCabinet:
             raise LeaseRefused(f"{self._name}: this controller does not hold the lease", 0)
 
     async def _loss(self, holder: Holder | None) -> LeaseRefused:
-        """Give up; what is ours in the cabinet and still kept there, by whomever, is set to zero."""
+        """Give up; what is ours in the cabinet and still kept there, by whomever, is set to zero.
+
+        Another system feeds the timer that all share: what is ours would stay for ever.
+        """
         self._forget_wishes()
         if holder is not None and not self._is_ours(holder):
             self._keeper.forget()

@@ -115,12 +115,16 @@ class Session:
         self.mismatch = None
         await self._learn()
 
-    async def see(self, *, everything: bool = False) -> News:
-        """Look at it; a database changed by hand is read and checked again, WrongCabinet when it differs."""
+    async def see(self, *, everything: bool = False, unit: bool = False) -> News:
+        """Look at it as `Watcher.look` does.
+
+        Raises:
+            WrongCabinet: its database was changed by hand, was read again, and does not fit the plan.
+        """
         if self.mismatch is not None:
             raise self.mismatch
         watcher = self.watcher
-        await watcher.look(everything=everything)
+        await watcher.look(everything=everything, unit=unit)
         if watcher.unit_looks == self._looks:
             return News(unit=False, restarted=False)
         self._looks = watcher.unit_looks

@@ -96,20 +96,22 @@ class Watcher:
         """Whether pushes are expected and do not come."""
         return self._push is not None and self.pushed is None
 
-    async def look(self, *, everything: bool = False) -> None:
-        """Bring it all up to date; `everything` asks for all of it now."""
+    async def look(self, *, everything: bool = False, unit: bool = False) -> None:
+        """Bring it all up to date; `everything` asks for all of it now, `unit` for the unit's state."""
         if everything:
             self._due.clear()
+        if unit:
+            self._due.pop("unit", None)
         self.pushed = self._push() if self._push is not None else None
         board = self._board
         wanted: list[Oid] = []
         lamps = self.pushed is None and self._is_due("lamps", self._poll)
         detectors = self._is_due("detectors", self._poll)
-        unit = self._is_due("unit", UNIT_S)
-        for due, oids in ((lamps, board.lamps), (detectors, board.detectors), (unit, board.unit)):
+        state = self._is_due("unit", UNIT_S)
+        for due, oids in ((lamps, board.lamps), (detectors, board.detectors), (state, board.unit)):
             wanted += oids if due else ()
         if wanted:
-            await self._ask(wanted, lamps=lamps, detectors=detectors, unit=unit)
+            await self._ask(wanted, lamps=lamps, detectors=detectors, unit=state)
         if board.volumes and self._is_due("volumes", self._volume_period):
             await self._look_at_volumes()
         if self.pushed is not None:
