@@ -2,9 +2,10 @@
 
     python -m benchmarks._policies.finetuned --maps cologne3,ingolstadt7
 
-A quarter of an hour a map by default, as `stopline finetune` does it; a map that was begun goes on, one that
-is done is not trained again. What is measured has other traffic seeds than what was trained and chosen on,
-but it is the same map and the same demand: these figures are not of an unseen network.
+A quarter of an hour a map by default, as `stopline finetune` does it, its comparison with the start included;
+a map that was begun goes on, one that is done is not trained again. What is measured has other traffic seeds
+than what was trained and chosen on, but it is the same map and the same demand: these figures are not of an
+unseen network.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from stopline_agents.parallel import run_tasks
 from stopline_agents.running import run_policy
 from stopline_agents.statistics import estimate, paired_difference
 from stopline_agents.torch_policy import TorchPolicy
+from stopline_agents.training.confirming import confirm
 from stopline_agents.training.finetune import finetune_config
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.keeper import Progress
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: dict[str, Any] = before.get("maps", {}) if before.get("bundle") == model else {}
     for name in options.maps:
         folder = options.work / f"{name}-{model[:12]}"
-        _train(name, folder, options.minutes)
+        _train(name, folder, options.minutes, options.jobs)
         rows[name] = _measure(name, folder, range(1, options.seeds + 1), options.jobs)
         print(name, rows[name], flush=True)
         result = {
@@ -66,7 +68,7 @@ def _command(minutes: float, maps: Sequence[str]) -> str:
     return " ".join(["python -m benchmarks._policies.finetuned", *some, f"--minutes {minutes:g}"])
 
 
-def _train(name: str, folder: Path, minutes: float) -> None:
+def _train(name: str, folder: Path, minutes: float, jobs: int) -> None:
     if (folder / DONE).is_file():
         return
 
@@ -74,6 +76,7 @@ def _train(name: str, folder: Path, minutes: float) -> None:
         print(f"\r{name}: {progress.phase} {progress.done} {progress.note}", end="", file=sys.stderr)
 
     train(finetune_config(name, minutes=minutes), folder, resume=True, report=report)
+    confirm(folder, jobs=jobs, report=report)
     (folder / DONE).write_text("{}\n")
 
 
@@ -84,12 +87,15 @@ def _measure(name: str, folder: Path, seeds: Sequence[int], jobs: int) -> dict[s
     delays = [found[number] for number in range(len(tasks))]
     shipped, tuned = delays[: len(seeds)], delays[len(seeds) :]
     journal = Journal(folder)
+    best = journal.read("best.json")
     return {
         "shipped_s": estimate(shipped).to_table(),
         "finetuned_s": estimate(tuned).to_table(),
         "difference_s": paired_difference(tuned, shipped).to_table(),
         "less": round(1 - sum(tuned) / sum(shipped), 4),
-        "decisions": journal.read("best.json")["decisions"],
+        "kept": "trained" if best["confirmation"]["better"] else "start",
+        "confirmed_s": best["confirmation"]["difference_s"],
+        "decisions": best["decisions"],
         "wall_s": journal.read("state.json")["wall_s"],
         "cores": len(os.sched_getaffinity(0)),
     }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stopline_cli.output import JsonOption, print_json, print_table
 from stopline_cli.train import display
+
+if TYPE_CHECKING:
+    from stopline_agents.training.confirming import Confirmation
 
 
 def command(
@@ -29,18 +33,25 @@ def command(
         int, typer.Option(min=1, help="Validations without a better one before it stops.")
     ] = 8,
     seed: Annotated[int, typer.Option(help="Training seed.")] = 1,
+    confirm: Annotated[
+        bool, typer.Option(help="Compare with the start at the end, and go back to it unless it is worse.")
+    ] = True,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Simulations at once in that comparison.", show_default="cores")
+    ] = min(os.cpu_count() or 1, 8),
     resume: Annotated[bool, typer.Option(help="Go on from the folder's last checkpoint.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a policy further on one network; the best validated network is kept in `best.pt`.
+    """Train a policy further on one network; the network to use is kept in `best.pt`.
 
-    It never gets worse than what it started from on the validation traffic: the start is validated first.
-    Four seeds cannot show a rare jam: compare both with `stopline evaluate` on others before you use it.
+    At the end the best validated network and its start meet ten seeds of traffic that neither was chosen
+    by: unless the trained one is better there, with 95 % confidence, `best.pt` is the start again.
     Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
     goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
 
     Example: `stopline finetune --net my.net.xml --routes my.rou.xml --minutes 15 --out runs/mine`
     """
+    from stopline_agents.training import confirming
     from stopline_agents.training.finetune import finetune_config, write_scenario
     from stopline_agents.training.journal import Journal
     from stopline_agents.training.train import train
@@ -56,6 +67,7 @@ def command(
     config = finetune_config(str(scenario), start=start, minutes=minutes, patience=patience, seed=seed)
     with display() as report:
         best = train(config, out, resume=resume, report=report)
+        found = confirming.confirm(out, jobs=jobs, report=report) if confirm else None
     points = Journal(out).validated()
     row: dict[str, object] = {
         "network": str(best),
@@ -63,7 +75,20 @@ def command(
         "delay_after_s": min(points),
         "change_percent": 100 * (min(points) / points[0] - 1),
     }
+    if found is not None:
+        row |= _confirmed(found)
     if as_json:
         print_json(row)
     else:
-        print_table([row], title=f"Trained further on {scenario} (validation traffic)")
+        print_table([row], title=f"Trained further on {scenario}")
+
+
+def _confirmed(found: Confirmation) -> dict[str, object]:
+    """What the comparison on fresh traffic says."""
+    low, high = found.difference.low, found.difference.high
+    return {
+        "fresh_start_s": found.start.mean,
+        "fresh_trained_s": found.trained.mean,
+        "difference_s": f"{low:+.1f} to {high:+.1f}",
+        "kept": "trained" if found.better else "start",
+    }

@@ -7,17 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from stopline_agents.network import StageScorer
 from stopline_agents.training.averaging import weights_of
 from stopline_agents.training.config import TrainConfig
+from stopline_agents.training.confirming import REJECTED, confirm
 from stopline_agents.training.finetune import finetune_config, interval_of, write_scenario
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.networks import GeneratedNetworks, validation_networks
 from stopline_agents.training.provenance import provenance
+from stopline_agents.training.start import shape_at, start_from
 from stopline_agents.training.train import train
 from stopline_envs.scenario import load_scenario
-from stopline_signals.errors import BundleError
+from stopline_signals.errors import BundleError, PolicyError
 from stopline_signals.observation import ObservationLayout
 
 
@@ -67,6 +70,7 @@ def test_a_run_starts_from_a_policy_keeps_the_best_and_says_so(tmp_path: Path, e
     journal = Journal(tmp_path / "run")
     points = journal.validated()
     assert len(points) >= 2
+    assert journal.start.read_bytes() == Journal(Path(earlier)).best.read_bytes()
     assert journal.read("best.json")["score"] == pytest.approx(min(points)), "never worse than the start"
     assert "not unseen" in provenance(journal, "")["networks"]
 
@@ -84,3 +88,56 @@ def test_time_ends_a_run(tmp_path: Path, earlier: str) -> None:
     train(config, tmp_path / "run")
     state = json.loads((tmp_path / "run" / "state.json").read_text())
     assert state["decisions"] < 64
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Journal:
+    """A run on four minutes of `single` from a network nobody trained to the shipped one."""
+    single = load_scenario("single")
+    write_scenario(single.net, list(single.routes), 0, 240, tmp_path / "mine.toml")
+    journal = Journal(tmp_path / "run")
+    journal.write("config.json", finetune_config(str(tmp_path / "mine.toml")).to_table())
+    torch.manual_seed(0)
+    trained = StageScorer(ObservationLayout(20, 8), shape_at("bundle"))
+    journal.replace(journal.start.name, weights_of(trained))
+    start_from("bundle", trained)
+    journal.replace(journal.best.name, weights_of(trained))
+    journal.write("best.json", {"decisions": 7})
+    return journal
+
+
+def test_a_network_that_is_better_on_other_traffic_is_kept(run: Journal) -> None:
+    trained = run.best.read_bytes()
+    told: list[int] = []
+    found = confirm(run.folder, seeds=(5, 6, 7), report=lambda progress: told.append(progress.done))
+    assert found.better
+    assert found.trained.mean < found.start.mean
+    assert len(found.trained.per_seed) == 3
+    assert (run.best.read_bytes(), told) == (trained, [1, 2, 3, 4, 5, 6])
+    best = run.read("best.json")
+    assert (best["decisions"], best["confirmation"]["better"]) == (7, True)
+    assert provenance(run, "")["best"]["confirmation"]["seeds"] == [5, 6, 7]
+
+
+def test_one_that_is_not_goes_and_stays_away(run: Journal) -> None:
+    worse = run.start.read_bytes()
+    run.replace(run.start.name, run.best.read_bytes())
+    run.replace(run.best.name, worse)
+    found = confirm(run.folder, seeds=(5, 6))
+    assert not found.better
+    assert run.best.read_bytes() == run.start.read_bytes()
+    assert (run.folder / REJECTED).read_bytes() == worse
+    assert confirm(run.folder, seeds=(5, 6)) == found, "compared once: what is there now is the start"
+    assert (run.folder / REJECTED).read_bytes() == worse
+
+
+def test_nothing_is_better_than_itself(run: Journal) -> None:
+    run.replace(run.start.name, run.best.read_bytes())
+    found = confirm(run.folder, seeds=(5, 6))
+    assert (found.difference.mean, found.better) == (0, False)
+
+
+def test_a_run_without_a_start_has_nothing_to_be_compared_with(run: Journal) -> None:
+    run.start.unlink()
+    with pytest.raises(PolicyError, match="not begun from earlier weights"):
+        confirm(run.folder)

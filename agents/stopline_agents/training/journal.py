@@ -44,6 +44,11 @@ class Journal:
         return folder / "best.pt"
 
     @property
+    def start(self) -> Path:
+        """The weights it started from, where it did not begin by imitation."""
+        return self.folder / "start.pt"
+
+    @property
     def average(self) -> Path:
         """The weights averaged over the last rollouts, for resuming."""
         return self.folder / "average.pt"

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from stopline_agents.network import StageScorer, scorer_of
+from stopline_agents.training.averaging import weights_of
 from stopline_agents.training.config import TrainConfig, config_from_table
 from stopline_agents.training.environment import make_env
 from stopline_agents.training.history import HISTORY, history_of
@@ -29,7 +30,7 @@ from stopline_signals.errors import PolicyError
 from stopline_signals.observation import ObservationLayout
 
 OF_A_RUN = (
-    *("state.json", "best.json", "best.pt", "average.pt", "curve.csv", "checkpoint.zip"),
+    *("state.json", "best.json", "best.pt", "start.pt", "average.pt", "curve.csv", "checkpoint.zip"),
     *("imitation.json", "observations.npz", HISTORY),
 )
 RECORDED = 10_000
@@ -110,6 +111,7 @@ def _prepare(config: TrainConfig, journal: Journal, actor: StageScorer, report: 
     """Give the actor its start: earlier weights, or what the teacher does; record observations either way."""
     if config.start:
         start_from(config.start, actor)
+        journal.replace(journal.start.name, weights_of(actor))
     if config.teacher:
         _imitate(config, journal, actor, report)
 
