@@ -64,6 +64,8 @@ class TrainConfig:
 
     start: str = ""
     """Weights to start from in place of imitation: ``bundle``, a bundle's path or a run's folder."""
+    temperature: float = 1.0
+    """What their scores are divided by: the same decisions, and more curiosity while it learns."""
     teacher: str = "actuated"
     """Rule imitated before PPO; empty for none."""
     imitation_runs: int = 12

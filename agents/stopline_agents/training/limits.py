@@ -31,6 +31,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "max_stages": (2, MAX_STAGES),
     "imitation_runs": (1, math.inf),
     "imitation_epochs": (0, math.inf),
+    "temperature": (TINY, math.inf),
     "n_steps": (2, math.inf),
     "batch_size": (2, math.inf),
     "epochs": (1, math.inf),

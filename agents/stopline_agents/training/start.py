@@ -34,6 +34,13 @@ def start_from(source: str, network: StageScorer) -> None:
     network.load_state_dict({name: weights[name] for name in wanted})
 
 
+def temper(network: StageScorer, temperature: float) -> None:
+    """Divide its scores: what it takes for best stays so, and what it draws while it learns varies more."""
+    with torch.no_grad():
+        network.score.weight.div_(temperature)
+        network.score.bias.div_(temperature)
+
+
 def shape_at(source: str) -> NetworkShape:
     """The widths of the network to start from; PolicyError when it is none of ours."""
     path, weights = _weights(source)

@@ -25,7 +25,7 @@ from stopline_agents.training.keeper import Keeper, Progress, Report
 from stopline_agents.training.learner import actor_of, decisions_of, learn, load_learner, make_learner
 from stopline_agents.training.networks import validation_networks
 from stopline_agents.training.resuming import check_same_run, is_spent
-from stopline_agents.training.start import start_from
+from stopline_agents.training.start import start_from, temper
 from stopline_signals.errors import PolicyError
 from stopline_signals.observation import ObservationLayout
 
@@ -112,6 +112,7 @@ def _prepare(config: TrainConfig, journal: Journal, actor: StageScorer, report: 
     if config.start:
         start_from(config.start, actor)
         journal.replace(journal.start.name, weights_of(actor))
+        temper(actor, config.temperature)
     if config.teacher:
         _imitate(config, journal, actor, report)
 
