@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from stopline_agents.training.finetune import finetune_config, interval_of, writ
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.networks import GeneratedNetworks, validation_networks
 from stopline_agents.training.provenance import provenance
-from stopline_agents.training.start import shape_at, start_from
+from stopline_agents.training.start import shape_at, start_from, temper
 from stopline_agents.training.train import train
 from stopline_envs.scenario import load_scenario
 from stopline_signals.errors import BundleError, PolicyError
@@ -86,8 +85,25 @@ def test_time_ends_a_run(tmp_path: Path, earlier: str) -> None:
         teacher="",
     )
     train(config, tmp_path / "run")
-    state = json.loads((tmp_path / "run" / "state.json").read_text())
-    assert state["decisions"] < 64
+    journal = Journal(tmp_path / "run")
+    assert journal.read("state.json")["decisions"] < 64
+    before, after = (torch.load(path, weights_only=True) for path in (journal.start, journal.best))
+    for name in ("score.weight", "score.bias"):
+        assert torch.allclose(after[name] * config.temperature, before[name])
+
+
+def test_a_warmer_network_decides_alike_and_is_less_sure() -> None:
+    torch.manual_seed(3)
+    layout = ObservationLayout(4, 4)
+    network = StageScorer(layout)
+    observations = torch.rand(50, layout.size)
+    with torch.inference_mode():
+        cold = network(observations)
+        temper(network, 4)
+        warm = network(observations)
+    assert torch.equal(cold.argmax(1), warm.argmax(1))
+    allowed = (observations[:, layout.mask] > 0.5).sum(1) > 1
+    assert (torch.softmax(warm, 1).amax(1) < torch.softmax(cold, 1).amax(1))[allowed].all()
 
 
 @pytest.fixture
