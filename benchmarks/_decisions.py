@@ -12,7 +12,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from benchmarks._city import city, run
 from benchmarks._rpc import requests, settle
@@ -22,6 +21,7 @@ from stopline_controller.services.decisions import DecisionServicer
 from stopline_hil.example import crossroads
 from stopline_policy import BundlePolicy, JunctionView, read_bundle
 from stopline_policy.bundle import SHIPPED
+from stopline_policy.runtime import ort
 from stopline_signals.detectors import DetectorReading
 from stopline_signals.engine import KEEP, Engine
 from stopline_signals.guard import Guard

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
+from stopline_policy.runtime import ort
 from stopline_signals.errors import BundleError
 
 MASKED_SCORE = -1e9
