@@ -32,6 +32,7 @@ from stopline_controller.audit_chain import (
     removal,
     verify_file,
 )
+from stopline_controller.databases import connect
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class AuditLog:
         self._retry_at = 0.0
         self._opened = False
         """False until the file could be opened; until then everything is held."""
-        self._connection = _connect(Path(":memory:"))
+        self._connection = connect(Path(":memory:"))
         self._begin = End()
         """The end of the file that the first record of this process was chained to."""
         self._base, self._last, self._head = self._begin
@@ -178,8 +179,8 @@ class AuditLog:
             return
         try:
             with (
-                contextlib.closing(_connect(self.path, timeout=0.0)) as mover,
-                contextlib.closing(_connect(self.path)) as reader,
+                contextlib.closing(connect(self.path, timeout=0.0)) as mover,
+                contextlib.closing(connect(self.path, BUSY_S)) as reader,
             ):
                 self._move(mover, reader)
         except sqlite3.Error as error:
@@ -286,14 +287,10 @@ class AuditLog:
             log.error("audit_cannot_write", path=str(self.path), error=str(error), remedy="free disk space")
 
 
-def _connect(path: Path, timeout: float = BUSY_S) -> sqlite3.Connection:
-    return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout)
-
-
 def _opened(path: Path) -> tuple[sqlite3.Connection, End]:
     """The database and the end of its chain. sqlite3.Error, OSError: the disk refuses."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _connect(path)
+    connection = connect(path, BUSY_S)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         # By default every thousandth page makes an append wait for the disk.
@@ -335,7 +332,7 @@ def _last_look(path: Path) -> End:
     """The end of the chain in a file that may not be writable; the beginning when it cannot be read."""
     try:
         if path.is_file() and path.stat().st_size:
-            with contextlib.closing(_connect(path)) as connection:
+            with contextlib.closing(sqlite3.connect(path, BUSY_S)) as connection:
                 # Nobody else: then SQLite wants no file of shared memory, for which a full disk has no room.
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 return _end(connection)

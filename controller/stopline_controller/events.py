@@ -17,6 +17,7 @@ from typing import NamedTuple
 import structlog
 
 from stopline_controller.alarms import Alarms
+from stopline_controller.databases import connect
 from stopline_controller.hires import HiResEvent, Observer
 from stopline_controller.snapshots import Snapshot
 from stopline_signals.errors import StoplineError
@@ -192,7 +193,7 @@ def _opened(path: Path, plans: Mapping[str, SignalPlan]) -> tuple[sqlite3.Connec
     """The database and the junctions' numbers in it. sqlite3.Error, OSError: the disk refuses."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Opened by who makes the log, then used by its thread alone.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = connect(path)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
