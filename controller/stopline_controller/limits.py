@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 KEPT_CALLERS = 10_000
-"""Callers remembered; those idle longest are forgotten first, with full buckets."""
+"""Callers remembered at most; then those idle longest are forgotten as if their buckets were full."""
+LOOK_AT = 100
+"""Callers remembered before those whose buckets are full again, which need not be, are looked for."""
 
 
 class Rate(NamedTuple):
@@ -24,6 +26,7 @@ class Meter:
         self.rate = rate
         self._now = now
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._look_at = LOOK_AT
 
     def take(self, caller: str) -> float:
         """Take one token; 0 when there was one, else the seconds until there is."""
@@ -36,14 +39,24 @@ class Meter:
         else:
             self._buckets[caller] = (tokens, now)
             wait = (1 - tokens) / self.rate.per_s
-        if len(self._buckets) > KEPT_CALLERS:
-            self._forget()
+        if len(self._buckets) > self._look_at:
+            self._forget(now)
         return wait
 
-    def _forget(self) -> None:
-        idle = sorted(self._buckets, key=lambda caller: self._buckets[caller][1])
-        for caller in idle[: len(idle) // 2]:
-            del self._buckets[caller]
+    def _forget(self, now: float) -> None:
+        rate, burst = self.rate
+        buckets = {
+            caller: (tokens, at)
+            for caller, (tokens, at) in self._buckets.items()
+            if tokens + (now - at) * rate < burst
+        }
+        if len(buckets) > KEPT_CALLERS:
+            idle = sorted(buckets, key=lambda caller: buckets[caller][1])
+            for caller in idle[: len(idle) // 2]:
+                del buckets[caller]
+        self._buckets = buckets
+        # Not again at every call while all of them are busy.
+        self._look_at = min(KEPT_CALLERS, max(LOOK_AT, 2 * len(buckets)))
 
 
 class Streams:

@@ -22,6 +22,9 @@ from stopline_signals.matching import Placed, Tracker
 from stopline_signals.plausible import no_place, too_long
 from stopline_signals.priority import KEPT_VEHICLES, Progress, State, VehicleReport
 
+KEPT_SILENCES = 1_000
+"""Vehicles that fell silent and whose streams have not been told, at most; the oldest are forgotten first."""
+
 
 class InputLimits(NamedTuple):
     """What is asked of reports, whoever brings them; times in seconds."""
@@ -139,7 +142,7 @@ class PriorityDesk:
             silence = self._silence(vehicle, trip)
             if silence.progress:
                 self._silences[vehicle] = (trip.speaker, silence)
-        while len(self._silences) > KEPT_VEHICLES:
+        while len(self._silences) > KEPT_SILENCES:
             self._silences.pop(next(iter(self._silences)))
 
     def _silence(self, vehicle: str, trip: _Trip) -> Silence:

@@ -73,7 +73,7 @@ class PrioritySettings:
     transit: TransitSettings = field(default_factory=TransitSettings)
 
 
-KEPT_VEHICLES = 1_000
+KEPT_VEHICLES = 100
 """Vehicles remembered before those that fell silent are looked for; every trip may have a name of its own."""
 
 

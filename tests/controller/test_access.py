@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from stopline.v1 import decision_pb2, decision_pb2_grpc, junction_pb2, junction_pb2_grpc
 from stopline_controller.access import METHODS
 from stopline_controller.identity import Role
-from stopline_controller.limits import KEPT_CALLERS, Meter, Rate, Streams
+from stopline_controller.limits import KEPT_CALLERS, LOOK_AT, Meter, Rate, Streams
 from stopline_controller.server import SERVICES
 from tests.controller.bench import ServeProcess
 from tests.controller.sites import write_site
@@ -71,6 +71,17 @@ def test_callers_without_number_do_not_fill_the_memory() -> None:
     for number in range(3 * KEPT_CALLERS):
         meter.take(str(number))
     assert len(meter._buckets) <= KEPT_CALLERS
+
+
+def test_callers_whose_buckets_are_full_again_are_forgotten_and_nobody_else() -> None:
+    now = 0.0
+    meter = Meter(Rate(1, 2), lambda: now)
+    for number in range(20 * LOOK_AT):
+        meter.take("busy")
+        meter.take(f"trip {number}")
+        now += 0.5
+    assert len(meter._buckets) <= 2 * LOOK_AT
+    assert [meter.take("busy") > 0 for _ in range(2)][-1], "it asks for more than its rate, and is remembered as doing so"
 
 
 def test_streams_are_counted_per_caller() -> None:
