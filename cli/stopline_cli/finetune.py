@@ -45,7 +45,7 @@ def command(
     """Train a policy further on one network; the network to use is kept in `best.pt`.
 
     At the end the best validated network and its start meet ten seeds of traffic that neither was chosen
-    by: unless the trained one is better there, with 95 % confidence, `best.pt` is the start again.
+    by: unless the trained one loses less time there, jams included, `best.pt` is the start again.
     Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
     goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
 

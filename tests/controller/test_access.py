@@ -81,7 +81,7 @@ def test_callers_whose_buckets_are_full_again_are_forgotten_and_nobody_else() ->
         meter.take(f"trip {number}")
         now += 0.5
     assert len(meter._buckets) <= 2 * LOOK_AT
-    assert [meter.take("busy") > 0 for _ in range(2)][-1], "it asks for more than its rate, and is remembered as doing so"
+    assert [meter.take("busy") > 0 for _ in range(2)][-1], "it asks for more than its rate: remembered"
 
 
 def test_streams_are_counted_per_caller() -> None:
