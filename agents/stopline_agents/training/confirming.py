@@ -45,7 +45,7 @@ class Confirmation:
     def better(self) -> bool:
         """Whether it loses less time in the mean of these seeds, jams and all.
 
-        Not whether that is certain: where what it cures is rare, ten seeds cannot tell. The interval is shown.
+        It need not be certain: where what it cures is rare, ten seeds cannot tell. The interval is shown.
         """
         return self.difference.mean < 0
 
