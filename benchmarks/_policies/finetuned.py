@@ -94,7 +94,7 @@ def _measure(name: str, folder: Path, seeds: Sequence[int], jobs: int) -> dict[s
         "difference_s": paired_difference(tuned, shipped).to_table(),
         "less": round(1 - sum(tuned) / sum(shipped), 4),
         "kept": "trained" if best["confirmation"]["better"] else "start",
-        "confirmed_s": best["confirmation"]["difference_s"],
+        "confirmed": {name: best["confirmation"][name] for name in ("jams", "calm_difference_s")},
         "decisions": best["decisions"],
         "wall_s": journal.read("state.json")["wall_s"],
         "cores": len(os.sched_getaffinity(0)),

@@ -45,7 +45,8 @@ def command(
     """Train a policy further on one network; the network to use is kept in `best.pt`.
 
     At the end the best validated network and its start meet ten seeds of traffic that neither was chosen
-    by: unless the trained one loses less time there, jams included, `best.pt` is the start again.
+    by: unless the trained one jams no more often there, and loses less time where neither jams (95 %
+    interval), `best.pt` is the start again.
     Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
     goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
 
@@ -85,10 +86,11 @@ def command(
 
 def _confirmed(found: Confirmation) -> dict[str, object]:
     """What the comparison on fresh traffic says."""
-    low, high = found.difference.low, found.difference.high
+    calm = found.calm_difference
     return {
         "fresh_start_s": found.start.mean,
         "fresh_trained_s": found.trained.mean,
-        "difference_s": f"{low:+.1f} to {high:+.1f}",
+        "calm_difference_s": "" if calm is None else f"{calm.low:+.1f} to {calm.high:+.1f}",
+        "jams": "{} / {}".format(*found.jams),
         "kept": "trained" if found.better else "start",
     }

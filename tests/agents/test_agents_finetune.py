@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from stopline_agents.network import StageScorer
+from stopline_agents.statistics import estimate
 from stopline_agents.training.averaging import weights_of
 from stopline_agents.training.config import TrainConfig
-from stopline_agents.training.confirming import REJECTED, confirm
+from stopline_agents.training.confirming import REJECTED, Confirmation, confirm
 from stopline_agents.training.finetune import finetune_config, interval_of, write_scenario
 from stopline_agents.training.journal import Journal
 from stopline_agents.training.networks import GeneratedNetworks, validation_networks
@@ -128,6 +129,7 @@ def test_a_network_that_is_better_on_other_traffic_is_kept(run: Journal) -> None
     found = confirm(run.folder, seeds=(5, 6, 7), report=lambda progress: told.append(progress.done))
     assert found.better
     assert found.trained.mean < found.start.mean
+    assert found.jams == (0, 0)
     assert len(found.trained.per_seed) == 3
     assert (run.best.read_bytes(), told) == (trained, [1, 2, 3, 4, 5, 6])
     best = run.read("best.json")
@@ -149,8 +151,26 @@ def test_one_that_is_not_goes_and_stays_away(run: Journal) -> None:
 
 def test_nothing_is_better_than_itself(run: Journal) -> None:
     run.replace(run.start.name, run.best.read_bytes())
-    found = confirm(run.folder, seeds=(5, 6))
-    assert (found.difference.mean, found.better) == (0, False)
+    found = confirm(run.folder, seeds=(5, 6, 7))
+    assert found.calm_difference is not None
+    assert (found.calm_difference.mean, found.better) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("start", "trained", "better", "why"),
+    [
+        ((30, 31, 32, 33), (28, 29, 29, 31), True, "it is"),
+        ((30, 31, 32, 33), (28, 29, 29, 80), False, "it jams, and the start does not"),
+        ((30, 31, 90, 32, 33), (28, 29, 29, 31, 80), True, "both jam once"),
+        ((30, 31, 500, 32, 33), (31, 30, 33, 31, 34), False, "one jam less is all there is to it"),
+        ((30, 31, 32, 33), (20, 31, 32, 34), False, "it may be chance"),
+        ((30, 90, 80, 31), (20, 21, 79, 90), False, "nearly all of it jams"),
+    ],
+)
+def test_what_is_rare_does_not_hide_what_is_frequent(
+    start: tuple[float, ...], trained: tuple[float, ...], better: bool, why: str
+) -> None:
+    assert Confirmation(start=estimate(start), trained=estimate(trained)).better is better, why
 
 
 def test_a_run_without_a_start_has_nothing_to_be_compared_with(run: Journal) -> None:
