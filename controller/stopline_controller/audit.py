@@ -333,6 +333,7 @@ def _last_look(path: Path) -> End:
     try:
         if path.is_file() and path.stat().st_size:
             with contextlib.closing(sqlite3.connect(path, BUSY_S)) as connection:
+                # Not `databases.connect`, which looks into the file before this is said.
                 # Nobody else: then SQLite wants no file of shared memory, for which a full disk has no room.
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 return _end(connection)
