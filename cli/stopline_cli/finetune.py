@@ -46,8 +46,8 @@ def command(
 
     At the end the best validated network and its start meet ten seeds of traffic that neither was chosen
     by: unless the trained one jams no more often there, and loses less time where neither jams (95 %
-    interval), `best.pt` is the start again. Ten hours cannot show how often a rare jam comes: compare both with
-    `stopline evaluate` on many seeds before you use it.
+    interval), `best.pt` is the start again. Ten hours cannot show how often a rare jam comes: compare
+    both with `stopline evaluate` on many seeds before you use it.
     Stops when the time is up or nothing gets better. A kill loses at most one checkpoint's work: `--resume`
     goes on. `stopline export` then makes a bundle of it, whose provenance names the network.
 
