@@ -76,7 +76,9 @@ def _decisions(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
         ),
         Figure(model, "bytes to bytes, packed readings, over the bare model", in_bytes["readings"]),
         Figure(at, "decision p50 over back to back, warmed before the tick", cadence["warmed"], 1.5),
-        Figure(at, "decision p99 over back to back p50, warmed before the tick", cadence["warmed_p99"], 2.0),
+        Figure(at, "decision p99 over back to back p99, warmed before the tick", cadence["warmed_p99"], 2.0),
+        Figure(at, "decision p99 over back to back p50, warmed", cadence["warmed_p99_over_p50"]),
+        Figure(at, "back to back p99 over its own p50, at those moments", cadence["warmed_behind"]),
         Figure(at, "decision p50 over back to back, cold", cadence["cold"]),
     ]
 
