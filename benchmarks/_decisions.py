@@ -30,7 +30,7 @@ ROUNDS = 9
 TICKS = {"cold": 150, "warmed": 600}
 """Decisions at the cadence of control."""
 PERIOD_S = 0.10037
-"""No multiple of the kernel's own tick: at 100 ms a whole run would meet it at the same point of each decision."""
+"""No multiple of the kernel's own tick, which a run at 100 ms meets at the same point of every decision."""
 BEHIND = 16
 """Decisions back to back behind each one, of which the last few are its comparison."""
 

@@ -96,7 +96,7 @@ def _measure(name: str, folder: Path, seeds: Sequence[int], jobs: int) -> dict[s
         "less": round(1 - sum(tuned) / sum(shipped), 4),
         "kept": "trained" if kept else "start",
         "confirmed": {name: best["confirmation"][name] for name in ("jams", "calm_difference_s")},
-        "decisions": best["decisions"],
+        "decisions": best.get("refused", best)["decisions"],
         "wall_s": journal.read("state.json")["wall_s"],
         "cores": len(os.sched_getaffinity(0)),
     }

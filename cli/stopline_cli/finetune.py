@@ -71,11 +71,12 @@ def command(
         best = train(config, out, resume=resume, report=report)
         found = confirming.confirm(out, jobs=jobs, report=report) if confirm else None
     points = Journal(out).validated()
+    before, after = points[0], min(points) if found is None or found.better else points[0]
     row: dict[str, object] = {
         "network": str(best),
-        "delay_before_s": points[0],
-        "delay_after_s": min(points),
-        "change_percent": 100 * (min(points) / points[0] - 1),
+        "delay_before_s": before,
+        "delay_after_s": after,
+        "change_percent": 100 * (after / before - 1),
     }
     if found is not None:
         row |= _confirmed(found)

@@ -145,7 +145,11 @@ def test_one_that_is_not_goes_and_stays_away(run: Journal) -> None:
     assert not found.better
     assert run.best.read_bytes() == run.start.read_bytes()
     assert (run.folder / REJECTED).read_bytes() == worse
+    best = run.read("best.json")
+    assert (best["decisions"], best["refused"]["decisions"]) == (0, 7), "it tells of what is there"
+    run.replace(run.best.name, worse)  # as a kill between the two writes leaves it
     assert confirm(run.folder, seeds=(5, 6)) == found, "compared once: what is there now is the start"
+    assert run.best.read_bytes() == run.start.read_bytes()
     assert (run.folder / REJECTED).read_bytes() == worse
 
 

@@ -29,4 +29,5 @@ def test_what_was_trained_is_compared_and_said(confirm: bool, tmp_path: Path) ->
     if confirm:
         kept = json.loads((tmp_path / "best.json").read_text())["confirmation"]
         assert row["kept"] == ("trained" if kept["better"] else "start")
+        assert kept["better"] or row["change_percent"] == 0
         assert len(kept["seeds"]) == 10

@@ -99,7 +99,8 @@ def confirm(
         report: Told about progress.
 
     Returns:
-        What was found; it is also in the folder's ``best.json``, as ``confirmation``.
+        What was found; it is also in the folder's ``best.json``, as ``confirmation``. Where the start is
+        the best again that file tells of the start, and of the other network as ``refused``.
 
     Raises:
         PolicyError: The run has no start or no scenario to compare on.
@@ -112,15 +113,23 @@ def confirm(
         )
     earlier = journal.read("best.json").get("confirmation", {})
     if earlier.get("seeds") == list(seeds):
-        return _found(earlier["start_s"]["per_seed"], earlier["trained_s"]["per_seed"])
-    delays = _delays(config, (journal.start, journal.best), seeds, jobs, report)
-    found = _found(delays[: len(seeds)], delays[len(seeds) :])
+        found = _found(earlier["start_s"]["per_seed"], earlier["trained_s"]["per_seed"])
+    else:
+        delays = _delays(config, (journal.start, journal.best), seeds, jobs, report)
+        found = _found(delays[: len(seeds)], delays[len(seeds) :])
+        _write_down(journal, found, {"seeds": list(seeds), **found.to_table()})
+    if not found.better:
+        # Again where it was compared before: whatever was killed between the two is made up for.
+        journal.replace(journal.best.name, journal.start.read_bytes())
+    return found
+
+
+def _write_down(journal: Journal, found: Confirmation, told: dict[str, Any]) -> None:
+    best = journal.read("best.json")
     if not found.better:
         journal.replace(REJECTED, journal.best.read_bytes())
-        journal.replace(journal.best.name, journal.start.read_bytes())
-    told = {"seeds": list(seeds), **found.to_table()}
-    journal.write("best.json", {**journal.read("best.json"), "confirmation": told})
-    return found
+        best = {"decisions": 0, "score": None, "delays_s": [], "refused": best}
+    journal.write("best.json", {**best, "confirmation": told})
 
 
 def _found(start: Sequence[float], trained: Sequence[float]) -> Confirmation:
