@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +46,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = bundle.files[MODEL_FILE].sha256
     kept = Kept(options.work / "runs.jsonl", model)
     changes = [change for change in CHANGES if change] if not options.no_sweep else []
-    tasks = [Task(name, who, seed) for name in options.maps for who in CONTROLLERS for seed in seeds]
+    earlier = rules_of(options.rules_from, seeds) if options.rules_from else {}
+    run = [POLICY] if earlier else CONTROLLERS
+    tasks = [Task(name, who, seed) for name in options.maps for who in run for seed in seeds]
     hard = [name for name in HARD if name in options.maps]
     tasks += [
         Task(name, who, seed, change)
         for change in changes
         for name in hard
         for who in HARD_CONTROLLERS
+        if who in run
         for seed in few
     ]
-    began = time.monotonic()
-    run_all(tasks, kept, options.jobs, _tell(began))
+    run_all(tasks, kept, options.jobs, _tell(time.monotonic()))
     result = {
         "command": "make bench-policies" + (" ARGS=--no-sweep" if options.no_sweep else ""),
         "commit": _commit.head(),
         "bundle": {"name": bundle.name, MODEL_FILE: model},
         "seeds": list(seeds),
         "timing": "the rule book's; every rule decides as often as suits it best on generated networks",
-        **_maps(kept.found, options.maps, seeds),
+        **({"rules_measured_on": earlier["commit"]} if earlier else {}),
+        **maps_of(kept.found, options.maps, seeds, earlier.get("maps", {})),
         "sweep_seeds": list(few),
-        "sweep": _sweep(kept.found, hard, ["", *changes] if changes else [], few),
+        "sweep": _sweep(kept.found, hard, ["", *changes] if changes else [], few, earlier.get("sweep", {})),
     }
     options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     show(result)
@@ -102,10 +105,27 @@ def _cell(delay: dict[str, Any] | None) -> str:
     return f"{delay['mean']:.1f} ({low:.1f} to {high:.1f})"
 
 
-def _maps(runs: Runs, maps: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
-    verdicts = {name: verdict(runs, name, seeds) for name in maps}
+def rules_of(path: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """An earlier result of the same seeds, of which everything but the policy's rows is taken over."""
+    earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if earlier["seeds"] != list(seeds):
+        raise SystemExit(f"{path}: its seeds are {earlier['seeds']}; pairs need the same, {list(seeds)}")
+    return earlier
+
+
+def maps_of(
+    runs: Runs, maps: Sequence[str], seeds: Sequence[int], earlier: Mapping[str, Any]
+) -> dict[str, Any]:
+    rows = {
+        name: {
+            who: earlier[name][who] if earlier and who != POLICY else cell(runs, name, who, seeds)
+            for who in CONTROLLERS
+        }
+        for name in maps
+    }
+    verdicts = {name: verdict(row) for name, row in rows.items()}
     return {
-        "maps": {name: {who: cell(runs, name, who, seeds) for who in CONTROLLERS} for name in maps},
+        "maps": rows,
         "verdicts": {
             name: {
                 "best_rule": found.best_rule,
@@ -121,19 +141,19 @@ def _maps(runs: Runs, maps: Sequence[str], seeds: Sequence[int]) -> dict[str, An
     }
 
 
-def _sweep(runs: Runs, maps: Sequence[str], changes: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
+def _sweep(
+    runs: Runs, maps: Sequence[str], changes: Sequence[str], seeds: Sequence[int], earlier: Mapping[str, Any]
+) -> dict[str, Any]:
+    def delay(name: str, who: str, change: str) -> dict[str, Any]:
+        if earlier and who != POLICY:
+            found: dict[str, Any] = earlier[change]["maps"][name][who]
+            return found
+        return estimate([runs[Task(name, who, seed, change).key]["delay_s"] for seed in seeds]).to_table()
+
     return {
         change: {
             "conditions": describe(change),
-            "maps": {
-                name: {
-                    who: estimate(
-                        [runs[Task(name, who, seed, change).key]["delay_s"] for seed in seeds]
-                    ).to_table()
-                    for who in HARD_CONTROLLERS
-                }
-                for name in maps
-            },
+            "maps": {name: {who: delay(name, who, change) for who in HARD_CONTROLLERS} for name in maps},
         }
         for change in changes
     }
@@ -158,6 +178,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulations at once")
     parser.add_argument("--no-sweep", action="store_true", help="leave out faults, demand and RESCO's rules")
+    parser.add_argument(
+        "--rules-from", type=Path, help="a result file: run the policy alone, take the rules' rows from there"
+    )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "bench-policies", help="kept runs")
     parser.add_argument("--json", type=Path, default=RESULT, help="result file")
     return parser.parse_args(arguments)

@@ -81,18 +81,18 @@ def cell(runs: Runs, scenario: str, controller: str, seeds: Sequence[int]) -> di
     }
 
 
-def verdict(runs: Runs, scenario: str, seeds: Sequence[int]) -> Verdict:
-    """The policy against the rules on one map."""
-    able = [name for name in (*RULES, POLICY) if ran(runs, scenario, name, seeds)]
-    delays = {name: values(runs, scenario, name, seeds, "delay_s") for name in able}
-    means = {name: sum(found) / len(found) for name, found in delays.items()}
-    best = min((name for name in able if name != POLICY), key=means.__getitem__)
+def verdict(row: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """The policy against the rules on one map, from the cells of all of them."""
+    able = {name: found for name, found in row.items() if found}
+    means = {name: found["delay_s"]["mean"] for name, found in able.items()}
+    best = min((name for name in RULES if name in able), key=means.__getitem__)
+    delays = {name: able[name]["delay_s"]["per_seed"] for name in (POLICY, best)}
     return Verdict(
         best,
         paired_difference(delays[POLICY], delays[best]),
         1 - means[POLICY] / means["greedy"],
-        max(values(runs, scenario, POLICY, seeds, "unserved")),
-        max(values(runs, scenario, "actuated", seeds, "unserved")),
+        able[POLICY]["unserved"],
+        able["actuated"]["unserved"],
     )
 
 

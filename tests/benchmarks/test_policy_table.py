@@ -1,11 +1,14 @@
 """The policy table: what is kept between starts, and what the verdicts say."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks._policies.__main__ import RESULT, maps_of, rules_of
 from benchmarks._policies.runs import POLICY, Kept, Task
-from benchmarks._policies.table import RULES, bar, cell, verdict
+from benchmarks._policies.table import CONTROLLERS, bar, cell, verdict
 from stopline_agents.evaluate import EXTRAS, METRICS
 
 SEEDS = (1, 2, 3)
@@ -17,12 +20,17 @@ def figures(delay: float, unserved: float = 0.0) -> dict[str, float]:
 
 def runs_with(policy: tuple[float, ...], best: tuple[float, ...]) -> dict[str, dict[str, float]]:
     """Every rule loses 40 s but rate-index, which loses `best`."""
-    delays = dict.fromkeys(RULES, (40.0, 40.0, 40.0)) | {"rate-index": best, POLICY: policy}
+    delays = dict.fromkeys(CONTROLLERS, (40.0, 40.0, 40.0)) | {"rate-index": best, POLICY: policy}
     return {
         Task("town", who, seed).key: figures(of[number])
         for who, of in delays.items()
         for number, seed in enumerate(SEEDS)
     }
+
+
+def row_of(runs: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """The table's row of the town."""
+    return {who: cell(runs, "town", who, SEEDS) for who in CONTROLLERS}
 
 
 def test_runs_are_kept_over_a_restart(tmp_path: Path) -> None:
@@ -55,7 +63,7 @@ def test_runs_in_which_the_map_locked_itself_are_counted() -> None:
 
 
 def test_the_best_rule_is_the_one_with_the_lowest_mean() -> None:
-    found = verdict(runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0)), "town", SEEDS)
+    found = verdict(row_of(runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))))
     assert found.best_rule == "rate-index"
     assert found.against_best.mean == pytest.approx(-5.0)
     assert found.not_worse
@@ -63,7 +71,7 @@ def test_the_best_rule_is_the_one_with_the_lowest_mean() -> None:
 
 
 def test_a_policy_that_loses_on_every_seed_is_worse() -> None:
-    found = verdict(runs_with((35.0, 36.0, 37.0), (30.0, 31.0, 32.0)), "town", SEEDS)
+    found = verdict(row_of(runs_with((35.0, 36.0, 37.0), (30.0, 31.0, 32.0))))
     assert not found.not_worse
     assert bar({"town": found})["not_worse_than_best_rule"] == 0
 
@@ -71,7 +79,7 @@ def test_a_policy_that_loses_on_every_seed_is_worse() -> None:
 def test_more_unserved_than_actuated_counts_against_the_bar() -> None:
     runs = runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))
     runs[Task("town", POLICY, 2).key] = figures(26.0, unserved=3.0)
-    found = verdict(runs, "town", SEEDS)
+    found = verdict(row_of(runs))
     assert not found.served
     assert bar({"town": found}) == {
         "maps": 1,
@@ -86,4 +94,24 @@ def test_a_rule_that_cannot_be_run_on_a_map_is_left_out() -> None:
     for seed in SEEDS:
         runs[Task("town", "rate-index", seed).key] = {}
     assert cell(runs, "town", "rate-index", SEEDS) == {}
-    assert verdict(runs, "town", SEEDS).best_rule == "fixed"
+    assert verdict(row_of(runs)).best_rule == "fixed"
+
+
+def test_the_committed_verdicts_are_those_of_the_committed_rows() -> None:
+    result = json.loads(RESULT.read_text())
+    found = {name: verdict(row) for name, row in result["maps"].items()}
+    assert bar(found) == result["bar"]
+    for name, told in result["verdicts"].items():
+        assert (found[name].best_rule, found[name].served) == (told["best_rule"], told["served"])
+        assert found[name].against_best.mean == pytest.approx(told["against_best_s"])
+
+
+def test_rules_are_taken_from_an_earlier_result_of_the_same_seeds(tmp_path: Path) -> None:
+    runs = runs_with((25.0, 26.0, 27.0), (30.0, 31.0, 32.0))
+    earlier = {"town": {**row_of(runs), POLICY: {}}}
+    only = {key: found for key, found in runs.items() if POLICY in key}
+    assert maps_of(only, ["town"], SEEDS, earlier) == maps_of(runs, ["town"], SEEDS, {})
+    path = tmp_path / "other.json"
+    path.write_text('{"seeds": [1, 2]}')
+    with pytest.raises(SystemExit, match="pairs need the same"):
+        rules_of(path, SEEDS)
