@@ -43,10 +43,12 @@ class Pauses:
     def __init__(self) -> None:
         self.worst_ms = [0.0, 0.0, 0.0]
         """By generation."""
+        self.of_that_working_ms = 0.0
+        """What the thread had of the processor in the worst of all; other programs had the rest."""
         self.count = Counter[int]()
         self.found = 0
         """Objects of cycles."""
-        self._began = 0.0
+        self._began = self._worked = 0.0
 
     def __enter__(self) -> None:
         gc.callbacks.append(self)
@@ -56,9 +58,11 @@ class Pauses:
 
     def __call__(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":
-            self._began = time.perf_counter()
+            self._began, self._worked = time.perf_counter(), time.thread_time()
             return
         took, generation = (time.perf_counter() - self._began) * 1000, int(info["generation"])
+        if took > max(self.worst_ms):
+            self.of_that_working_ms = (time.thread_time() - self._worked) * 1000
         self.worst_ms[generation] = max(self.worst_ms[generation], took)
         self.count[generation] += 1
         self.found += info["collected"]
@@ -79,6 +83,7 @@ def pauses(junctions: int = JUNCTIONS, decisions: int = DECISIONS) -> dict[str, 
     found = served(controller, WARM_S, seconds, core=0, meanwhile=kept, after=as_by_default)
     for name, seen in (("kept", kept), ("by_default", default)):
         found[f"{name}_ms"] = max(seen.worst_ms)
+        found[f"{name}_working_ms"] = seen.of_that_working_ms
         for generation in range(3):
             found[f"{name}_ms_{generation}"] = seen.worst_ms[generation]
             found[f"{name}_collections_{generation}"] = seen.count[generation]
