@@ -4,9 +4,10 @@ Nearly all our objects die by their reference count; only cycles need a collecti
 leaves some with every call and more with every refusal and every stream that ends. A collection looks at
 every object of its generation, and the state of 10,000 junctions, made anew at every tick, takes up to a
 second to look through. So the interpreter collects nothing by itself. Where junctions are few, everything is
-looked through every ten seconds. Where they are many, control itself looks, three times in each of its slots,
-through what was made since the last look or two: a call is over by then, and few objects are that young. What
-has lived longer is looked through only when memory grows, and control stands still for as long as that takes.
+looked through every ten seconds. Where they are many, control itself looks, several times in each of its
+slots, through what was made since the last look or two: a call is over by then, and few objects are that
+young. What has lived longer is looked through only when memory grows, and control stands still for as long
+as that takes.
 """
 
 from __future__ import annotations

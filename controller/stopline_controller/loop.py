@@ -35,6 +35,8 @@ MOST = 130
 Not fewer: each slot costs a batch of the policy and a commit of the audit log, however few it has."""
 GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
+TIDIED = 32
+"""Junctions whose new states are looked through for garbage together."""
 WARMED = 10
 """Slots of up to so many junctions are warmed before a decision; in larger ones the first warm the others."""
 WARM_S = 0.0018
@@ -53,7 +55,7 @@ HANDBACK_S = 2.0
 Pulse = Callable[[int], None]
 """Told after every tick of a slot (its number); by it a watchdog knows that control is alive."""
 Tidy = Callable[[], None]
-"""Called three times in a tick, so that little was made since and garbage among it is soon found."""
+"""Called several times in a tick, so that little was made since and garbage among it is soon found."""
 
 NO_POLICY = {Source.POLICY: "this site runs without a policy"}
 
@@ -213,7 +215,9 @@ class ControlLoop:
         """Take in what was read; returns the junctions of which there is something."""
         heard: list[JunctionRuntime] = []
         wishes = self._overrides.wishes
-        for junction in slot:
+        for number, junction in enumerate(slot, 1):
+            if number % TIDIED == 0:
+                self.tidy()
             try:
                 seen = junction.hear()
                 if seen is None:
