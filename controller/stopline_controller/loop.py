@@ -35,8 +35,8 @@ MOST = 130
 Not fewer: each slot costs a batch of the policy and a commit of the audit log, however few it has."""
 GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
-TIDIED = 32
-"""Junctions whose new states are looked through for garbage together."""
+TIDIED = 44
+"""Junctions whose new states are looked through for garbage together: a third of the fullest slot."""
 WARMED = 10
 """Slots of up to so many junctions are warmed before a decision; in larger ones the first warm the others."""
 WARM_S = 0.0018
@@ -215,8 +215,8 @@ class ControlLoop:
         """Take in what was read; returns the junctions of which there is something."""
         heard: list[JunctionRuntime] = []
         wishes = self._overrides.wishes
-        for number, junction in enumerate(slot, 1):
-            if number % TIDIED == 0:
+        for number, junction in enumerate(slot):
+            if number and number % TIDIED == 0:
                 self.tidy()
             try:
                 seen = junction.hear()

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from stopline_controller import garbage
+from stopline_controller import loop as control_loop
 from stopline_controller.assembly import assemble
 from stopline_controller.garbage import EVERY, GROWN, MANY, WARM, GarbageKeeper
 from stopline_controller.loop import MOST, SLOTS, slots_for
@@ -160,6 +161,33 @@ async def test_control_is_tidied_after_each_third_of_a_tick(tmp_path: Path) -> N
         for tick in (0, 1)
         for part, ruled in enumerate((False, True, True))
     ], "after looking, after ruling and after publishing"
+
+
+async def test_while_many_are_heard_control_is_tidied_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_loop, "TIDIED", 2)
+    cabinets = {f"J{number}": 'driver = "memory"' for number in range(3 * SLOTS)}
+    controller = assemble(read_site(write_site(tmp_path, cabinets)))
+    loop = controller.loop
+    done, parts = [0], list[int]()
+
+    def tidy() -> None:
+        done[0] += 1
+
+    def pulse(_: int) -> None:
+        parts.append(done[0])
+        done[0] = 0
+
+    loop.tidy, loop.pulse = tidy, pulse
+    control = asyncio.create_task(loop.run())
+    try:
+        await until(lambda: len(parts) >= 2 * SLOTS)
+    finally:
+        loop.stop()
+        await control
+        controller.close()
+    assert set(parts[SLOTS:]) == {4}, "before the last of three, and three times in a tick"
 
 
 async def test_serving_looks_through_the_young_by_the_pulse_of_control_which_leaves_nothing_there(
