@@ -38,13 +38,17 @@ DEFAULT_S = 20.0
 
 
 class Pauses:
-    """Called by the interpreter around every collection while inside."""
+    """Called by the interpreter around every collection while inside.
+
+    How long a collection takes is what its thread had of the processor: being called is where the thread may be
+    made to wait for another, or be put aside, and that is nothing the collector does.
+    """
 
     def __init__(self) -> None:
         self.worst_ms = [0.0, 0.0, 0.0]
         """By generation."""
-        self.of_that_working_ms = 0.0
-        """What the thread had of the processor in the worst of all; other programs had the rest."""
+        self.waited_ms = 0.0
+        """The worst by the clock, whoever had the processor or the interpreter meanwhile."""
         self.count = Counter[int]()
         self.found = 0
         """Objects of cycles."""
@@ -60,9 +64,8 @@ class Pauses:
         if phase == "start":
             self._began, self._worked = time.perf_counter(), time.thread_time()
             return
-        took, generation = (time.perf_counter() - self._began) * 1000, int(info["generation"])
-        if took > max(self.worst_ms):
-            self.of_that_working_ms = (time.thread_time() - self._worked) * 1000
+        took, generation = (time.thread_time() - self._worked) * 1000, int(info["generation"])
+        self.waited_ms = max(self.waited_ms, (time.perf_counter() - self._began) * 1000)
         self.worst_ms[generation] = max(self.worst_ms[generation], took)
         self.count[generation] += 1
         self.found += info["collected"]
@@ -83,7 +86,7 @@ def pauses(junctions: int = JUNCTIONS, decisions: int = DECISIONS) -> dict[str, 
     found = served(controller, WARM_S, seconds, core=0, meanwhile=kept, after=as_by_default)
     for name, seen in (("kept", kept), ("by_default", default)):
         found[f"{name}_ms"] = max(seen.worst_ms)
-        found[f"{name}_working_ms"] = seen.of_that_working_ms
+        found[f"{name}_waited_ms"] = seen.waited_ms
         for generation in range(3):
             found[f"{name}_ms_{generation}"] = seen.worst_ms[generation]
             found[f"{name}_collections_{generation}"] = seen.count[generation]

@@ -88,7 +88,11 @@ def _pauses(found: Mapping[str, float]) -> list[Figure]:
     figures = [
         Figure(case, "decisions made", found["decisions"], 0.95 * 40_000, at_least=True),
         Figure(case, "worst collection as the controller keeps it, ms", found["kept_ms"], 1.0),
-        Figure(case, "of that on the processor, ms", found["kept_working_ms"]),
+        Figure(
+            case,
+            "worst by the clock, its wait for other threads and programs included, ms",
+            found["kept_waited_ms"],
+        ),
         Figure(case, "objects of cycles found by collections", found["kept_objects"]),
     ]
     for generation in range(3):

@@ -63,7 +63,7 @@ def _rows(folders: Sequence[Path], networks: Sequence[Scenario]) -> Iterator[dic
             "state": journal.read("state.json"),
             "best_at": journal.read("best.json").get("decisions"),
             "curve": _curve(folder / "curve.csv"),
-            **_measure(TorchPolicy(scorer, float(config.interval)), networks),
+            **_measure(TorchPolicy(scorer, float(config.decision_interval)), networks),
         }
 
 
