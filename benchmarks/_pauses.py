@@ -40,8 +40,8 @@ DEFAULT_S = 20.0
 class Pauses:
     """Called by the interpreter around every collection while inside.
 
-    How long a collection takes is what its thread had of the processor: being called is where the thread may be
-    made to wait for another, or be put aside, and that is nothing the collector does.
+    How long a collection takes is what its thread had of the processor: being called is where the thread may
+    be made to wait for another, or be put aside, and that is nothing the collector does.
     """
 
     def __init__(self) -> None:
