@@ -125,7 +125,7 @@ def confirm(
 
 
 def _write_down(journal: Journal, found: Confirmation, told: dict[str, Any]) -> None:
-    best = journal.read("best.json")
+    best: dict[str, Any] = journal.read("best.json")
     if not found.better:
         journal.replace(REJECTED, journal.best.read_bytes())
         best = {"decisions": 0, "score": None, "delays_s": [], "refused": best}
