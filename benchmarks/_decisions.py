@@ -32,7 +32,7 @@ TICKS = {"cold": 150, "warmed": 600}
 PERIOD_S = 0.10037
 """No multiple of the kernel's own tick, which a run at 100 ms meets at the same point of every decision."""
 BEHIND = 16
-"""Decisions back to back behind each one, of which the last few are its comparison."""
+"""Decisions back to back behind each one, the last of which is its comparison."""
 
 
 def bytes_to_bytes() -> dict[str, float]:

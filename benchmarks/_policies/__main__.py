@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = bundle.files[MODEL_FILE].sha256
     kept = Kept(options.work / "runs.jsonl", model)
     changes = [change for change in CHANGES if change] if not options.no_sweep else []
-    earlier = rules_of(options.rules_from, seeds) if options.rules_from else {}
+    earlier = rules_of(options.rules_from, seeds, few, options.maps, changes) if options.rules_from else {}
     run = [POLICY] if earlier else CONTROLLERS
     tasks = [Task(name, who, seed) for name in options.maps for who in run for seed in seeds]
     hard = [name for name in HARD if name in options.maps]
@@ -105,11 +105,19 @@ def _cell(delay: dict[str, Any] | None) -> str:
     return f"{delay['mean']:.1f} ({low:.1f} to {high:.1f})"
 
 
-def rules_of(path: Path, seeds: Sequence[int]) -> dict[str, Any]:
+def rules_of(
+    path: Path, seeds: Sequence[int], few: Sequence[int], maps: Sequence[str], changes: Sequence[str]
+) -> dict[str, Any]:
     """An earlier result of the same seeds, of which everything but the policy's rows is taken over."""
     earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if earlier["seeds"] != list(seeds):
         raise SystemExit(f"{path}: its seeds are {earlier['seeds']}; pairs need the same, {list(seeds)}")
+    if changes and earlier["sweep_seeds"] != list(few):
+        raise SystemExit(f"{path}: its sweep has seeds {earlier['sweep_seeds']}; pairs need {list(few)}")
+    missing = [name for name in maps if name not in earlier["maps"]]
+    missing += [change for change in changes if change not in earlier["sweep"]]
+    if missing:
+        raise SystemExit(f"{path}: has no rules for {', '.join(missing)}; run them without --rules-from")
     return earlier
 
 

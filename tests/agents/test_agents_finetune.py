@@ -150,7 +150,11 @@ def test_one_that_is_not_goes_and_stays_away(run: Journal) -> None:
     run.replace(run.best.name, worse)  # as a kill between the two writes leaves it
     assert confirm(run.folder, seeds=(5, 6)) == found, "compared once: what is there now is the start"
     assert run.best.read_bytes() == run.start.read_bytes()
-    assert (run.folder / REJECTED).read_bytes() == worse
+    confirm(run.folder, seeds=(7, 8))
+    assert (run.folder / REJECTED).read_bytes() == worse, (
+        "the start, compared with itself, does not replace it"
+    )
+    assert run.read("best.json")["refused"] == {"decisions": 7}
 
 
 def test_nothing_is_better_than_itself(run: Journal) -> None:

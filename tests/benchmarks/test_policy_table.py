@@ -114,4 +114,9 @@ def test_rules_are_taken_from_an_earlier_result_of_the_same_seeds(tmp_path: Path
     path = tmp_path / "other.json"
     path.write_text('{"seeds": [1, 2]}')
     with pytest.raises(SystemExit, match="pairs need the same"):
-        rules_of(path, SEEDS)
+        rules_of(path, SEEDS, SEEDS, ["town"], [])
+    path.write_text('{"seeds": [1, 2, 3], "sweep_seeds": [1], "maps": {"town": {}}, "sweep": {}}')
+    with pytest.raises(SystemExit, match=r"its sweep has seeds \[1\]"):
+        rules_of(path, SEEDS, SEEDS, ["town"], ["late"])
+    with pytest.raises(SystemExit, match="no rules for city, late; run them without --rules-from"):
+        rules_of(path, SEEDS, [1], ["town", "city"], ["late"])

@@ -126,7 +126,7 @@ def confirm(
 
 def _write_down(journal: Journal, found: Confirmation, told: dict[str, Any]) -> None:
     best: dict[str, Any] = journal.read("best.json")
-    if not found.better:
+    if not found.better and "refused" not in best:  # else what is the best now is the start already
         journal.replace(REJECTED, journal.best.read_bytes())
         best = {"decisions": 0, "score": None, "delays_s": [], "refused": best}
     journal.write("best.json", {**best, "confirmation": told})
