@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 
 from benchmarks._service import cpu, served, write_service
-from stopline_cabinets.words import CabinetState, Can, Flag, Mode, PlanCommand, Receipt, digest32, following
+from stopline_cabinets.words import CabinetState, Flag, Mode, PlanCommand, Receipt, digest32, following
 from stopline_controller.assembly import Controller, assemble
 from stopline_controller.clock import Clock
 from stopline_controller.drivers import Driver, Lessee, MemoryOptions, register
@@ -30,6 +30,7 @@ from stopline_hil.example import crossroads
 from stopline_signals.detectors import DetectorReading, calls_from
 from stopline_signals.engine import KEEP, Engine
 from stopline_signals.plan import SignalPlan
+from stopline_signals.records import new
 from stopline_signals.table import plan_to_table
 
 CHANGE = 10
@@ -55,7 +56,8 @@ class LightCabinet:
         self._readings = tuple(DetectorReading() for _ in plan.detectors)
         self._calls = calls_from(plan, self._readings)
         self._changed = 0
-        self._digest = digest32(plan.digest())
+        blank = CabinetState(0, _LOCAL, heartbeat_limit=LIMIT, plan_digest=digest32(plan.digest()))
+        self._before_ttl, self._after_ttl = blank[_SEQ + 1 : _TTL], blank[_TTL + 1 :]
         self._request, self._seq, self._ends, self._beaten = KEEP, 0, 0, 0
 
     @property
@@ -105,23 +107,23 @@ class LightCabinet:
             self._request, self._ends = KEEP, 0
         state = self._state = self._engine.advance(self._state, self._request, self._calls, now).state
         moving = state.now < state.settled_at
-        return CabinetState(
-            time=now,
-            mode=Mode.REMOTE if self._ends else Mode.LOCAL,
-            flags=_MOVING if moving else _RESTING,
-            stage=state.stage,
-            target=state.stage,
-            settled_in=state.settled_at - now if moving else 0,
-            stage_elapsed=0 if moving else now - state.settled_at,
-            aspects=state.aspects,
-            readings=self._readings,
-            calls=self._calls,
-            active_seq=self._seq,
-            ttl_remaining=max(self._ends - now, 0),
-            heartbeat_limit=LIMIT,
-            plan_digest=self._digest,
-            can=Can.NONE,
+        shown = (
+            now,
+            _REMOTE if self._ends else _LOCAL,
+            _MOVING if moving else _RESTING,
+            0,
+            state.stage,
+            state.stage,
+            state.settled_at - now if moving else 0,
+            0 if moving else now - state.settled_at,
+            state.aspects,
+            self._readings,
+            self._calls,
+            0,
+            self._seq,
         )
+        # Not by name: a fleet's cabinets are not to cost what a controller's control does.
+        return new(CabinetState, (*shown, *self._before_ttl, max(self._ends - now, 0), *self._after_ttl))
 
     def _traffic(self, change: int) -> None:
         """One detector more or less occupied; no randomness, so that every run has the same load."""
@@ -134,6 +136,8 @@ class LightCabinet:
         self._calls = calls_from(self.plan, self._readings)
 
 
+_SEQ, _TTL = CabinetState._fields.index("active_seq"), CabinetState._fields.index("ttl_remaining")
+_REMOTE, _LOCAL = Mode.REMOTE, Mode.LOCAL
 _RESTING = Flag.MONITOR_OK | Flag.POWER_OK | Flag.REMOTE_ACTIVE
 _MOVING = _RESTING | Flag.IN_TRANSITION
 

@@ -58,6 +58,10 @@ CREATE TABLE IF NOT EXISTS audit_base (sequence INTEGER NOT NULL, hash TEXT NOT 
 """
 
 
+# Made once: `json.dumps` makes an encoder of its own for every record.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 class Entry(NamedTuple):
     """What is to be recorded."""
 
@@ -247,7 +251,7 @@ class AuditLog:
             self._held.append(self._chain(Entry("renumbered", 0, detail=detail), time.time_ns() // 1000))
 
     def _chain(self, entry: Entry, wall: int) -> Record:
-        detail = json.dumps(entry.detail, sort_keys=True, separators=(",", ":"))
+        detail = _canonical(entry.detail)
         return self._link((wall, entry.tenths, entry.kind, entry.junction, entry.actor, detail))
 
     def _link(self, content: tuple[int, int, str, str, str, str]) -> Record:

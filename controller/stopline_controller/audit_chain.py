@@ -20,6 +20,10 @@ LOOKED_UP_EVERY = 100
 """Records after which it is looked whether anybody still waits for their chain: some milliseconds."""
 
 
+# Made once: `json.dumps` makes an encoder of its own for every record.
+_hashed = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 class AuditError(StoplineError):
     """An audit log that cannot be read, naming the file."""
 
@@ -89,8 +93,7 @@ def read_base(connection: sqlite3.Connection) -> Base:
 
 def chain_hash(previous: str, body: Sequence[object]) -> str:
     """Hash of a record (all columns but the hash) after a record with hash `previous`."""
-    text = json.dumps([previous, *body], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_hashed([previous, *body]).encode()).hexdigest()
 
 
 def verify_chain(records: Iterator[Record], base: Base = Base()) -> Verification:  # noqa: B008 (immutable)

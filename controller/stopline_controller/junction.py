@@ -21,6 +21,7 @@ from stopline_signals.detectors import DetectorReading, calls_from, groups_witho
 from stopline_signals.engine import KEEP, Engine, EngineState, shown_green
 from stopline_signals.guard import Guard, Reason, Verdict
 from stopline_signals.plan import SignalPlan
+from stopline_signals.records import new
 from stopline_signals.view import JunctionView
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 NEVER = -1
 SOON = 2
 """Tenths: one tick, and one for the difference of two clocks."""
+# Looking a member up in its enumeration takes ten times as long as a name; this is done at every tick.
+_POLICY, _EMERGENCY, _LOCAL, _STAGES = Source.POLICY, Source.EMERGENCY, Source.LOCAL, Kind.STAGES
 BY_CABINET = frozenset({Kind.PATTERN, Kind.PREEMPT})
 """Kinds of plan under which the cabinet itself chooses its stages, by its own rules."""
 
@@ -100,6 +103,8 @@ class JunctionControl:
         self._without_choice = False
         self._kept: Step | None = None
         """What a tick comes to as long as the policy asks and the guard answers the same."""
+        self._alone = False
+        """Whether nobody but the policy asked for anything when that was found."""
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
@@ -118,6 +123,31 @@ class JunctionControl:
         self._interval = interval
         self._cap.pace(interval)
 
+    def goes_on(self, seen: CabinetState) -> Step | None:
+        """Take in a read-back that says nothing new but the time; what the tick then comes to.
+
+        None, and nothing is taken in, when that is to be found out by `observe` and `rule`. Only for who
+        knows that nobody asks for anything but the policy. Most ticks of a junction are of this sort: what
+        the policy decided stands, and the guard would answer the same again.
+
+        Raises:
+            CabinetDisobeys: As `observe`.
+        """
+        step, last, before = self._kept, self._seen, self.now
+        if step is None or last is None or before is None or not self._alone:
+            return None
+        known, time = before.state, seen.time
+        if not known.now <= time < self._next_decision or not _only_later(seen, last, known):
+            return None
+        state = new(EngineState, (time, *known[1:]))
+        allowed = self.guard.allowed(state)
+        if not allowed >> step.verdict.stage & 1 or (self._without_choice and allowed & (allowed - 1)):
+            return None
+        self._seen, self.now = seen, new(Now, (self.engine, state, seen.readings))
+        self.allowed, self.steady, self.held_back = allowed, True, False
+        self.obedience.judge(seen, state)
+        return step
+
     def observe(self, seen: CabinetState) -> Now:
         """Take in a read-back; a cabinet whose time ran backwards was restarted and is learnt anew.
 
@@ -134,7 +164,7 @@ class JunctionControl:
         self.steady = False
         if plain and was_plain and previous and last and _only_later(seen, last, previous):
             self.steady = True
-            state = EngineState(seen.time, *previous[1:])
+            state = new(EngineState, (seen.time, *previous[1:]))
             self._choice = None
         else:
             state = self._learnt(seen, previous)
@@ -239,14 +269,14 @@ class JunctionControl:
         calls, omits = (0, 0) if self._plain else self.wishes.carried(seen.can)
         if winner.source in CABINET_DECIDES:
             stay = Order(KEEP, Kind.PATTERN, OWN_PATTERN, calls, omits)
-            if winner.source is Source.LOCAL and calls | omits:
+            if winner.source is _LOCAL and calls | omits:
                 # The cabinet decides, with what operators want of single groups.
                 action = self._action(stay, winner, state.now, fresh)
             else:
                 action = Action.RELEASE if self._last_ask else Action.NOTHING
                 self._last_ask = None
             return Step(action, ruling, Verdict(state.stage, None), stay)
-        if self._preempts and winner.source is Source.EMERGENCY:
+        if self._preempts and winner.source is _EMERGENCY:
             winner = _by_preempt(winner, self.plan, seen.can)
         own = winner.kind in BY_CABINET
         verdict = Verdict(state.stage, None) if own else self._judge(state, winner)
@@ -254,13 +284,14 @@ class JunctionControl:
         if kept and not fresh and self._plain and ruling is kept.ruling and verdict == kept.verdict:
             return kept
         order = _order(winner, verdict, calls, omits)
-        if order.kind is Kind.STAGES and not 0 <= verdict.stage < len(self.plan.stages):
+        if order.kind is _STAGES and not 0 <= verdict.stage < len(self.plan.stages):
             # All red, at start-up or after flash: the cabinet leaves it by itself.
             return Step(Action.NOTHING, ruling, verdict, order)
         step = Step(self._action(order, winner, state.now, fresh, verdict), ruling, verdict, order)
         asked = self._last_ask == (order, winner.source, winner.holder)
-        nothing_to_do = asked and step.action is Action.NOTHING and winner.source is Source.POLICY
+        nothing_to_do = asked and step.action is Action.NOTHING and winner.source is _POLICY
         self._kept = step if nothing_to_do and self._plain else None
+        self._alone = not proposals and verdict.reason is None
         return step
 
     def unable(self, order: Order) -> None:
@@ -302,7 +333,7 @@ class JunctionControl:
 
     def _judge(self, state: EngineState, winner: Proposal) -> Verdict:
         """The guard's verdict; all red, one past the last stage, only for who asks for it by name."""
-        if winner.stage >= len(self.plan.stages) and winner.kind is Kind.STAGES:
+        if winner.stage >= len(self.plan.stages) and winner.kind is _STAGES:
             return self.guard.decide(state, KEEP)._replace(reason=Reason.UNKNOWN_STAGE)
         if self._choice is None or winner.source not in self._below_centre:
             return self.guard.decide(state, winner.stage, GRACE.get(winner.source, 0))
@@ -318,7 +349,7 @@ class JunctionControl:
         ask = (order, winner.source, winner.holder)
         new = ask != self._last_ask
         rewished = self._last_ask is not None and self._last_ask[0][3:] != order[3:]
-        if winner.source is Source.POLICY and not fresh and not rewished:
+        if winner.source is _POLICY and not fresh and not rewished:
             # Control came back, or the guard moves on without the policy: it decides at the next tick.
             moved = verdict is not None and verdict.reason is not None
             if new and (moved or self._last_ask is None or ask[1:] != self._last_ask[1:]):

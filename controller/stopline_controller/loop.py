@@ -203,7 +203,7 @@ class ControlLoop:
         ruled = self._rule(heard, fresh, now)
         decided = time.perf_counter()
         self._record(ruled, (decided - began) * 1000)
-        for junction in ruled:
+        for junction in slot:
             step = junction.step
             if step and (step.action is not Action.NOTHING or junction.link.beat_due(now)):
                 junction.start(self._command(junction, step, decided))
@@ -212,9 +212,9 @@ class ControlLoop:
         self.tidy()
 
     def _observe(self, slot: Sequence[JunctionRuntime], now: float) -> list[JunctionRuntime]:
-        """Take in what was read; returns the junctions of which there is something."""
+        """Take in what was read; returns the junctions to rule on: where something is new, or is due."""
         heard: list[JunctionRuntime] = []
-        wishes = self._overrides.wishes
+        wishes, placed, waiting = self._overrides.wishes, self._overrides.placed, self._priority.waiting
         for number, junction in enumerate(slot):
             if number and number % TIDIED == 0:
                 self.tidy()
@@ -222,6 +222,10 @@ class ControlLoop:
                 seen = junction.hear()
                 if seen is None:
                     continue
+                if not waiting(junction.name) and not placed(junction.name):
+                    junction.step = junction.control.goes_on(seen)
+                    if junction.step is not None:
+                        continue
                 junction.control.wishes = wishes(junction.name, now, seen.aspects)
                 observed = junction.control.observe(seen)
                 junction.control.reserve(self._priority.closed(junction.name, observed))

@@ -15,6 +15,7 @@ LOOKS = 10
 """Read-backs in a row that must differ as well: one after a standstill, or a damaged one, says nothing."""
 NOT_OURS = int(Flag.FLASH | Flag.MANUAL | Flag.PREEMPT | Flag.STOP_TIME)
 """Inputs under which a cabinet does what it must, whatever it accepted."""
+_REMOTE = Mode.REMOTE
 
 
 class Obedience:
@@ -46,7 +47,7 @@ class Obedience:
 
     def judge(self, seen: CabinetState, state: EngineState) -> None:
         """Take in a read-back and the state learnt from it; CabinetDisobeys when the two part for long."""
-        if self._asked == KEEP or seen.mode is not Mode.REMOTE or int(seen.flags) & NOT_OURS:
+        if self._asked == KEEP or seen.mode is not _REMOTE or int(seen.flags) & NOT_OURS:
             self._memory, self._looks, self._fine = ReadBackMemory(), 0, None
             return
         settled = not state.in_transition and state.stage == self._asked

@@ -139,12 +139,16 @@ class OverrideBook:
             if not at:
                 self._placed.pop(lease.junction, None)
 
+    def placed(self, junction: str) -> bool:
+        """Whether anything is wanted of the junction, or was and is still to be dropped."""
+        return junction in self._placed
+
     def proposal(self, junction: str, now: float, current_stage: int, in_force: str = "") -> Proposal | None:
         """What the centre asks of the junction at `now` (controller seconds).
 
         `in_force` is the holder of the proposal followed last; a deadline that was met is met for good.
         """
-        if junction not in self._placed:
+        if not self.placed(junction):
             return None
         with self._lock:
             for placed in self._standing(junction):

@@ -59,13 +59,19 @@ class PriorityBook:
         with self._lock:
             return self._requests.lie(report, self._clock.seconds())
 
+    def waiting(self, junction: str) -> bool:
+        """Whether any vehicle asks for anything at the junction, or did and is still to be dealt with.
+
+        Looked at without the lock: nearly always there is nothing, and a report is not late by a tick.
+        """
+        return self._requests.waiting(junction)
+
     def proposals(self, junction: str, now: Now, below: int | None = None) -> list[Proposal]:
         """What vehicles ask of the junction as it is: at most one emergency and one transit stage.
 
         `below` is the stage that the policy asks for: an emergency on its way may keep it from beginning.
         """
-        # Looked at without the lock: nearly always there is nothing, and a report is not late by a tick.
-        if not self._requests.waiting(junction):
+        if not self.waiting(junction):
             return []
         with self._lock:
             wishes = self._requests.wishes(junction, now, self._clock.seconds(), below)
@@ -73,7 +79,7 @@ class PriorityBook:
 
     def closed(self, junction: str, now: Now) -> int:
         """Mask of the stages that the policy must not begin now, or an emergency came too late."""
-        if not self._requests.waiting(junction):
+        if not self.waiting(junction):
             return 0
         with self._lock:
             return self._requests.closed(junction, now, self._clock.seconds())

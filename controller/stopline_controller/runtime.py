@@ -14,10 +14,11 @@ from stopline_controller.audit import Entry
 from stopline_controller.clock import Clock
 from stopline_controller.detector_health import DetectorWatch
 from stopline_controller.junction import JunctionControl, Step
-from stopline_controller.link import CabinetLink, LinkState
+from stopline_controller.link import CabinetLink
 from stopline_controller.snapshots import Snapshot
 from stopline_controller.sources import Source
 from stopline_controller.wishes import NO_WISHES
+from stopline_signals.records import new
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,7 @@ class JunctionRuntime:
     @property
     def hearable(self) -> bool:
         """Whether the junction works and its cabinet is online, even if it missed this tick."""
-        return not self.fault and self.link.state is not LinkState.OFFLINE
+        return not self.fault and self.link.online
 
     def start(self, job: Coroutine[Any, Any, None]) -> None:
         """Begin the output of this tick."""
@@ -152,12 +153,12 @@ class JunctionRuntime:
         if self.fault or self.uncovered or link.problem or self.watch.alarm:
             own = (self.fault, self.uncovered, self.watch.alarm, link.problem)
             alarms = (*(text for text in own if text), *alarms)
-        return Snapshot(
+        made = (
             self.name,
             self._sequence,
             tenths,
             wall,
-            link.state is not LinkState.OFFLINE,
+            link.online,
             seen,
             control.now if seen else None,
             control.allowed if seen else 0,
@@ -168,6 +169,7 @@ class JunctionRuntime:
             self.late,
             control.wishes if seen else NO_WISHES,
         )
+        return new(Snapshot, made)
 
     def is_news(self, made: Snapshot) -> bool:
         """Whether a snapshot tells anything new but the time; remembers it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,11 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stopline_cabinets.errors import CabinetDisobeys
 from stopline_cabinets.fake import FakeStreet
-from stopline_cabinets.words import Mode, PlanCommand, PlanRow, Result, following, stage_minimum
+from stopline_cabinets.words import (
+    CabinetState,
+    Kind,
+    Mode,
+    PlanCommand,
+    PlanRow,
+    Result,
+    following,
+    stage_minimum,
+)
 from stopline_controller.arbiter import Arbiter
-from stopline_controller.junction import Action, JunctionControl
-from stopline_controller.sources import GRACE, Proposal, Source
+from stopline_controller.junction import Action, JunctionControl, Step
+from stopline_controller.obedience import PATIENCE
+from stopline_controller.sources import GRACE, Order, Proposal, Source
 from stopline_hil.cards import card_from_plan
 from stopline_hil.example import crossroads
 from stopline_mmu import Lamp, Monitor
@@ -176,3 +187,127 @@ def test_a_starving_group_is_served_over_any_override(source: Source) -> None:
     assert served and served[0] <= 31 + longest
     assert served[0] > longest - PLAN.groups[2].max_red // 2
     assert kerb.monitor.violations == []
+
+
+TRANSIT_LAST = (*(s for s in Source if s not in (Source.TRANSIT, Source.LOCAL)), Source.TRANSIT, Source.LOCAL)
+"""With somebody below the policy, who asks and changes nothing but the stack that is published."""
+
+
+class Twins:
+    """One cabinet, and two controls: one works every tick out, the other goes on where it can."""
+
+    def __init__(self, interval: int) -> None:
+        self.street = FakeStreet(PLAN)
+        assert self.street.core.claim(OWNER, "test", 100, 1, 0)
+        arbiter = Arbiter(TRANSIT_LAST)
+        self.plain, self.quick = (JunctionControl(PLAN, arbiter, interval) for _ in range(2))
+        self.went_on = 0
+
+    def tick(self, policy: int, proposals: Sequence[Proposal]) -> None:
+        """One tenth later: both rule, and what they come to is the same; the cabinet is asked for it."""
+        street = self.street
+        street.run(1)
+        street.core.beat(OWNER, street.now, street.now)
+        seen = street.core.state(street.now)
+        gone_on = None if proposals else self.quick.goes_on(seen)
+        steps = [self._worked_out(self.plain, seen, policy, proposals)]
+        steps.append(gone_on or self._worked_out(self.quick, seen, policy, proposals))
+        self.went_on += gone_on is not None
+        assert steps[0] == steps[1]
+        assert _told(self.plain) == _told(self.quick)
+        step = steps[0]
+        if step.action is Action.ASK and step.order.kind is Kind.STAGES:
+            row = PlanRow(step.order.stage, stage_minimum(PLAN, step.order.stage), 300)
+            command = PlanCommand(following(street.core.accepted_seq), (row,), 150)
+            assert street.core.submit(command, OWNER, 0, street.now) is Result.ACCEPTED
+            for control in (self.plain, self.quick):
+                control.obedience.accepted(step.order)
+
+    def _worked_out(
+        self, control: JunctionControl, seen: CabinetState, policy: int, proposals: Sequence[Proposal]
+    ) -> Step:
+        control.observe(seen)
+        fresh = control.decision_due
+        if fresh:
+            control.decided(Proposal(Source.POLICY, policy))
+        return control.rule(seen, proposals, {}, fresh)
+
+
+def _told(control: JunctionControl) -> tuple[object, ...]:
+    """What a control says of itself, to the loop and to who watches; the engine is each one's own."""
+    now = control.now
+    assert now is not None
+    known = (now.state, now.readings, control.allowed, control.steady, control.held_back)
+    return (*known, control.decision_due, control.decides_soon, control.followed, control.policy)
+
+
+_READINGS = st.none() | st.lists(
+    st.integers(0, 3), min_size=len(PLAN.detectors), max_size=len(PLAN.detectors)
+)
+_MOVES = st.tuples(
+    st.integers(1, 60),
+    st.integers(-1, 2),
+    _READINGS,
+    st.just([]) | _PROPOSALS,
+)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([10, 50]), st.lists(_MOVES, min_size=1, max_size=15))
+def test_a_tick_that_goes_on_comes_to_what_it_would_have_been_worked_out_to(
+    interval: int, moves: list[tuple[int, int, list[int] | None, list[Proposal]]]
+) -> None:
+    twins = Twins(interval)
+    for tenths, policy, vehicles, proposals in moves:
+        if vehicles is not None:
+            twins.street.core.set_readings(tuple(DetectorReading(count, count) for count in vehicles))
+        for _ in range(tenths):
+            twins.tick(policy, proposals)
+
+
+def test_most_ticks_go_on() -> None:
+    twins = Twins(10)
+    for _ in range(400):
+        twins.tick(0, [])
+    assert twins.went_on > 250
+
+
+def test_who_asked_below_the_policy_is_gone_from_the_stack_with_the_next_tick() -> None:
+    twins = Twins(10)
+    for tick in range(230):
+        twins.tick(0, [Proposal(Source.TRANSIT, 1)] if tick % 4 else [])
+
+
+def test_a_clock_that_runs_backwards_is_not_gone_on_with() -> None:
+    twins = Twins(10)
+    for _ in range(205):
+        twins.tick(0, [])
+    seen = twins.street.core.state(twins.street.now)
+    assert twins.quick.goes_on(seen) is not None
+    assert twins.quick.goes_on(seen._replace(time=seen.time - 1)) is None
+
+
+def test_who_waits_too_long_is_served_while_control_goes_on() -> None:
+    twins = Twins(50)
+    side = next(i for i, d in enumerate(PLAN.detectors) if d.group == 2)
+    counts = [DetectorReading(3, 3) if i == side else NOTHING for i in range(len(PLAN.detectors))]
+    twins.street.core.set_readings(tuple(counts))
+    stages: set[int] = set()
+    for _ in range(2 * PLAN.groups[2].max_red):
+        twins.tick(0, [])
+        stages.add(twins.street.core.state(twins.street.now).stage)
+    assert 2 in stages
+
+
+def test_a_cabinet_that_does_not_follow_is_found_out_while_control_goes_on() -> None:
+    """Nothing changes any more, not even what should: that is what obedience looks for."""
+    twins = Twins(50)
+    for _ in range(202):
+        twins.tick(0, [])
+    control, seen = twins.quick, twins.street.core.state(twins.street.now)
+    control.obedience.accepted(Order(2))
+    later = 0
+    with pytest.raises(CabinetDisobeys):
+        for later in range(1, 48):
+            assert control.goes_on(seen._replace(time=seen.time + later, legal=0b111)) is not None
+    assert PATIENCE < later <= PATIENCE + 2
