@@ -149,28 +149,36 @@ class ControlLoop:
         offset = PERIOD_S * index / self.slots
         beat = int(self._clock.seconds() / PERIOD_S) + 1
         while True:
-            due = beat * PERIOD_S + offset
-            if len(slot) <= WARMED:
-                await self._warm_up(slot, due)
-            late = await self._clock.sleep_until(due)
             try:
-                await self._tick(slot)
+                beat = await self._beat(index, slot, beat, offset)
                 failing = False
             except Exception:
                 if not failing:
                     log.exception("slot_failed", junctions=[junction.name for junction in slot])
                 failing = True
-            # A tick that took too long is not made up for: the next one is the next on the clock.
-            now = self._clock.seconds()
-            following = max(beat + 1, int((now - offset) / PERIOD_S) + 1)
-            took, left_out = self._clock.real(now - due), following - beat - 1
-            self._count(late, took, len(slot), left_out)
-            if left_out:
-                # Control goes before all else: SIGTERM has to get through even if it needs more than a core.
-                self._clock.stand_aside(min((took - late) * ASIDE, MOST_ASIDE_S))
-            beat = following
-            if not failing:
-                self.pulse(index)
+                # It may have failed before its time.
+                await self._clock.sleep_until(beat * PERIOD_S + offset)
+                beat = self._following(beat, offset)
+
+    async def _beat(self, index: int, slot: Sequence[JunctionRuntime], beat: int, offset: float) -> int:
+        """Tick one slot when its beat is due; returns the next beat there is time for."""
+        due = beat * PERIOD_S + offset
+        if len(slot) <= WARMED:
+            await self._warm_up(slot, due)
+        late = await self._clock.sleep_until(due)
+        await self._tick(slot)
+        following = self._following(beat, offset)
+        took, left_out = self._clock.real(self._clock.seconds() - due), following - beat - 1
+        self._count(late, took, len(slot), left_out)
+        self.pulse(index)
+        if left_out:
+            # Control goes before all else: SIGTERM has to get through even if it needs more than a core.
+            self._clock.stand_aside(min((took - late) * ASIDE, MOST_ASIDE_S))
+        return following
+
+    def _following(self, beat: int, offset: float) -> int:
+        """A tick that took too long is not made up for: the next one is the next on the clock."""
+        return max(beat + 1, int((self._clock.seconds() - offset) / PERIOD_S) + 1)
 
     async def _warm_up(self, slot: Sequence[JunctionRuntime], due: float) -> None:
         """Just before a decision, make the caches warm again that 100 ms without one left cold."""

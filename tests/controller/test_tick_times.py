@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from stopline_controller import loop
-from stopline_controller.loop import ASIDE, MOST_ASIDE_S, PERIOD_S, SLOTS
+from stopline_controller.clock import Clock
+from stopline_controller.loop import ASIDE, MOST_ASIDE_S, PERIOD_S, SLOTS, ControlLoop
 from stopline_controller.runtime import JunctionRuntime
 from tests.controller.manual_clock import ManualClock
 from tests.controller.test_control_loop import Plant
@@ -92,6 +95,35 @@ async def test_control_that_cannot_keep_up_leaves_others_a_tenth_of_its_time_at_
     plant.audit.close()
     assert clock.aside[:5] == pytest.approx([busy * ASIDE] * 5)
     assert clock.aside[6:8] == [MOST_ASIDE_S] * 2
+
+
+@pytest.mark.parametrize("what", ["_warm_up", "_tick", "_count"])
+async def test_whatever_fails_about_a_tick_the_slot_ticks_on_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A slot that ended would leave its junctions to their local plans until somebody starts anew."""
+    real = getattr(ControlLoop, what)
+    calls: list[float] = []
+
+    def fails_thrice(self: ControlLoop, *arguments: object) -> object:
+        calls.append(0.0)
+        if 3 <= len(calls) < 6:
+            raise OSError("no")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(ControlLoop, what, fails_thrice)
+    with capture_logs() as logs:
+        ticks, _ = await ticked(tmp_path, ["A"], 6, lambda _: 0.0)
+    assert [at for _, at in ticks] == pytest.approx([0.1, 0.2, 0.6, 0.7, 0.8, 0.9])
+    assert [row["event"] for row in logs if row["log_level"] == "error"] == ["slot_failed"]
+
+
+def test_a_sleep_that_the_system_refuses_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(seconds: float) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(time, "sleep", refuse)
+    Clock().stand_aside(0.01)
 
 
 def clock_of(plant: Plant) -> SteppedClock:
