@@ -35,8 +35,8 @@ MOST = 130
 Not fewer: each slot costs a batch of the policy and a commit of the audit log, however few it has."""
 GRACE = 0.5
 """Share of the period a slot waits for its cabinets to answer; who is later is served in the next period."""
-TIDIED = -(-MOST // 3)
-"""Junctions whose new states are looked through for garbage together: a third of the fullest slot."""
+TIDIED = -(-MOST // 6)
+"""Junctions whose new states are looked through for garbage together: a sixth of the fullest slot."""
 WARMED = 10
 """Slots of up to so many junctions are warmed before a decision; in larger ones the first warm the others."""
 WARM_S = 0.0018
