@@ -264,6 +264,7 @@ class JunctionControl:
         """Rule on the proposals; `fresh` says that the policy decided in this tick."""
         assert self.now is not None
         self.held_back = False
+        kept, self._kept = self._kept, None
         ruling = self._ruling(seen, proposals, withheld)
         winner, state = ruling.winner, self.now.state
         calls, omits = (0, 0) if self._plain else self.wishes.carried(seen.can)
@@ -280,8 +281,8 @@ class JunctionControl:
             winner = _by_preempt(winner, self.plan, seen.can)
         own = winner.kind in BY_CABINET
         verdict = Verdict(state.stage, None) if own else self._judge(state, winner)
-        kept = self._kept
         if kept and not fresh and self._plain and ruling is kept.ruling and verdict == kept.verdict:
+            self._kept = kept
             return kept
         order = _order(winner, verdict, calls, omits)
         if order.kind is _STAGES and not 0 <= verdict.stage < len(self.plan.stages):
@@ -290,7 +291,8 @@ class JunctionControl:
         step = Step(self._action(order, winner, state.now, fresh, verdict), ruling, verdict, order)
         asked = self._last_ask == (order, winner.source, winner.holder)
         nothing_to_do = asked and step.action is Action.NOTHING and winner.source is _POLICY
-        self._kept = step if nothing_to_do and self._plain else None
+        if nothing_to_do and self._plain:
+            self._kept = step
         self._alone = not proposals and verdict.reason is None
         return step
 

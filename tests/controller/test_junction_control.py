@@ -203,7 +203,7 @@ class Twins:
         self.plain, self.quick = (JunctionControl(PLAN, arbiter, interval) for _ in range(2))
         self.went_on = 0
 
-    def tick(self, policy: int, proposals: Sequence[Proposal]) -> None:
+    def tick(self, policy: int | None, proposals: Sequence[Proposal]) -> None:
         """One tenth later: both rule, and what they come to is the same; the cabinet is asked for it."""
         street = self.street
         street.run(1)
@@ -219,17 +219,20 @@ class Twins:
         if step.action is Action.ASK and step.order.kind is Kind.STAGES:
             row = PlanRow(step.order.stage, stage_minimum(PLAN, step.order.stage), 300)
             command = PlanCommand(following(street.core.accepted_seq), (row,), 150)
-            assert street.core.submit(command, OWNER, 0, street.now) is Result.ACCEPTED
+            taken = street.core.submit(command, OWNER, 0, street.now) is Result.ACCEPTED
             for control in (self.plain, self.quick):
-                control.obedience.accepted(step.order)
+                control.obedience.accepted(step.order) if taken else control.obedience.forget()
+        elif step.action is Action.RELEASE:
+            for control in (self.plain, self.quick):
+                control.obedience.forget()
 
     def _worked_out(
-        self, control: JunctionControl, seen: CabinetState, policy: int, proposals: Sequence[Proposal]
+        self, control: JunctionControl, seen: CabinetState, policy: int | None, proposals: Sequence[Proposal]
     ) -> Step:
         control.observe(seen)
         fresh = control.decision_due
         if fresh:
-            control.decided(Proposal(Source.POLICY, policy))
+            control.decided(None if policy is None else Proposal(Source.POLICY, policy))
         return control.rule(seen, proposals, {}, fresh)
 
 
@@ -246,19 +249,21 @@ _READINGS = st.none() | st.lists(
 )
 _MOVES = st.tuples(
     st.integers(1, 60),
-    st.integers(-1, 2),
+    st.none() | st.integers(-1, 2),
     _READINGS,
     st.just([]) | _PROPOSALS,
+    st.sampled_from([None, None, None, 0, 2]),
 )
 
 
 @settings(max_examples=60)
 @given(st.sampled_from([10, 50]), st.lists(_MOVES, min_size=1, max_size=15))
 def test_a_tick_that_goes_on_comes_to_what_it_would_have_been_worked_out_to(
-    interval: int, moves: list[tuple[int, int, list[int] | None, list[Proposal]]]
+    interval: int, moves: list[tuple[int, int | None, list[int] | None, list[Proposal], int | None]]
 ) -> None:
     twins = Twins(interval)
-    for tenths, policy, vehicles, proposals in moves:
+    for tenths, policy, vehicles, proposals, panel in moves:
+        twins.street.core.set_manual(panel)
         if vehicles is not None:
             twins.street.core.set_readings(tuple(DetectorReading(count, count) for count in vehicles))
         for _ in range(tenths):
@@ -285,6 +290,21 @@ def test_a_clock_that_runs_backwards_is_not_gone_on_with() -> None:
     seen = twins.street.core.state(twins.street.now)
     assert twins.quick.goes_on(seen) is not None
     assert twins.quick.goes_on(seen._replace(time=seen.time - 1)) is None
+
+
+def test_a_policy_that_withdraws_is_not_gone_on_with() -> None:
+    twins = Twins(10)
+    for tick in range(300):
+        twins.tick(0 if tick < 205 else None, [])
+    assert twins.quick.followed == "" and twins.quick.policy is None
+
+
+def test_a_cabinet_at_its_panel_is_not_gone_on_with_for_the_policy() -> None:
+    twins = Twins(50)
+    for tick in range(400):
+        if tick in (205, 300):
+            twins.street.core.set_manual(0 if tick == 205 else None)
+        twins.tick(0, [])
 
 
 def test_who_waits_too_long_is_served_while_control_goes_on() -> None:
