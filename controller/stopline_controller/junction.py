@@ -104,11 +104,11 @@ class JunctionControl:
         self._kept: Step | None = None
         """What a tick comes to as long as the policy asks and the guard answers the same."""
         self._alone = False
-        """Whether nobody but the policy asked for anything when that was found."""
+        """Whether that is a ruling on the latest read-back, and nobody but the policy asked for anything."""
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
-        self.steady = False
+        self.steady = self._alone = False
         """Whether the latest read-back showed nothing new but the time."""
         self.policy: Proposal | None = None
         self.basis: Basis | None = None
@@ -161,7 +161,7 @@ class JunctionControl:
         last, self._seen = self._seen, seen
         plain = self.wishes == NO_WISHES
         was_plain, self._plain = self._plain, plain
-        self.steady = False
+        self.steady = self._alone = False
         if plain and was_plain and previous and last and _only_later(seen, last, previous):
             self.steady = True
             state = new(EngineState, (seen.time, *previous[1:]))
@@ -281,6 +281,7 @@ class JunctionControl:
             winner = _by_preempt(winner, self.plan, seen.can)
         own = winner.kind in BY_CABINET
         verdict = Verdict(state.stage, None) if own else self._judge(state, winner)
+        self._alone = not proposals and verdict.reason is None
         if kept and not fresh and self._plain and ruling is kept.ruling and verdict == kept.verdict:
             self._kept = kept
             return kept
@@ -293,7 +294,6 @@ class JunctionControl:
         nothing_to_do = asked and step.action is Action.NOTHING and winner.source is _POLICY
         if nothing_to_do and self._plain:
             self._kept = step
-        self._alone = not proposals and verdict.reason is None
         return step
 
     def unable(self, order: Order) -> None:

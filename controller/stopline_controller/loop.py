@@ -166,14 +166,16 @@ class ControlLoop:
         if len(slot) <= WARMED:
             await self._warm_up(slot, due)
         late = await self._clock.sleep_until(due)
-        await self._tick(slot)
-        following = self._following(beat, offset)
-        took, left_out = self._clock.real(self._clock.seconds() - due), following - beat - 1
-        self._count(late, took, len(slot), left_out)
+        try:
+            await self._tick(slot)
+        finally:
+            following = self._following(beat, offset)
+            took, left_out = self._clock.real(self._clock.seconds() - due), following - beat - 1
+            self._count(late, took, len(slot), left_out)
+            if left_out:
+                # Control goes before all else: SIGTERM has to get through even if it needs more than a core.
+                self._clock.stand_aside(min((took - late) * ASIDE, MOST_ASIDE_S))
         self.pulse(index)
-        if left_out:
-            # Control goes before all else: SIGTERM has to get through even if it needs more than a core.
-            self._clock.stand_aside(min((took - late) * ASIDE, MOST_ASIDE_S))
         return following
 
     def _following(self, beat: int, offset: float) -> int:

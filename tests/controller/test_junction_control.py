@@ -299,6 +299,17 @@ def test_a_policy_that_withdraws_is_not_gone_on_with() -> None:
     assert twins.quick.followed == "" and twins.quick.policy is None
 
 
+def test_what_was_looked_at_and_never_ruled_on_is_not_gone_on_with() -> None:
+    """Something else in the slot may fail between the two."""
+    twins = Twins(50)
+    for _ in range(202):
+        twins.tick(0, [])
+    seen = twins.street.core.state(twins.street.now)._replace(time=twins.street.now + 1, mode=Mode.MANUAL)
+    assert twins.quick.goes_on(seen) is None
+    twins.quick.observe(seen)
+    assert twins.quick.goes_on(seen._replace(time=seen.time + 1)) is None
+
+
 def test_a_cabinet_at_its_panel_is_not_gone_on_with_for_the_policy() -> None:
     twins = Twins(50)
     for tick in range(400):

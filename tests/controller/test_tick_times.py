@@ -118,6 +118,26 @@ async def test_whatever_fails_about_a_tick_the_slot_ticks_on_in_time(
     assert [row["event"] for row in logs if row["log_level"] == "error"] == ["slot_failed"]
 
 
+async def test_a_tick_that_takes_too_long_to_fail_is_counted_and_others_get_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(tmp_path, "A", clock=(clock := SteppedClock()))
+    monkeypatch.setattr(loop, "keep_warm", lambda *_: None)  # it waits for a clock that stands
+
+    async def fail(slot: Sequence[JunctionRuntime]) -> None:
+        clock.at += 0.15
+        if len(clock.aside) == 3:
+            plant.loop.stop()
+            await asyncio.sleep(0)
+        raise OSError("no")
+
+    plant.loop._tick = fail  # type: ignore[method-assign]  # a mistake that takes its time
+    await plant.loop.run()
+    plant.audit.close()
+    assert clock.aside[:3] == pytest.approx([0.15 * ASIDE] * 3)
+    assert plant.statistics.ticks == len(clock.aside) and plant.statistics.late_ticks >= 3
+
+
 def test_a_sleep_that_the_system_refuses_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(seconds: float) -> None:
         raise OSError(22, "Invalid argument")
