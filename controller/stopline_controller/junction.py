@@ -108,7 +108,7 @@ class JunctionControl:
         self._ruled: tuple[object, Ruling] | None = None
         self.now: Now | None = None
         self.allowed = 0
-        self.steady = self._alone = False
+        self.steady = False
         """Whether the latest read-back showed nothing new but the time."""
         self.policy: Proposal | None = None
         self.basis: Basis | None = None
