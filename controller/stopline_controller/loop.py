@@ -151,6 +151,8 @@ class ControlLoop:
         while True:
             try:
                 beat = await self._beat(index, slot, beat, offset)
+                if failing:
+                    log.info("slot_works_again", junctions=[junction.name for junction in slot])
                 failing = False
             except Exception:
                 if not failing:

@@ -167,7 +167,7 @@ class OverrideBook:
 
     def wishes(self, junction: str, now: float, aspects: Sequence[int]) -> Wishes:
         """What is wanted of single groups; a call is over once its group is green."""
-        if junction not in self._placed:
+        if not self.placed(junction):
             return NO_WISHES
         with self._lock:
             calls, omits, holds = NO_WISHES

@@ -115,7 +115,8 @@ async def test_whatever_fails_about_a_tick_the_slot_ticks_on_in_time(
     with capture_logs() as logs:
         ticks, _ = await ticked(tmp_path, ["A"], 6, lambda _: 0.0)
     assert [at for _, at in ticks] == pytest.approx([0.1, 0.2, 0.6, 0.7, 0.8, 0.9])
-    assert [row["event"] for row in logs if row["log_level"] == "error"] == ["slot_failed"]
+    told = [row["event"] for row in logs if row["event"].startswith("slot_")]
+    assert told == ["slot_failed", "slot_works_again"], "once when it fails and once when it works again"
 
 
 async def test_a_tick_that_takes_too_long_to_fail_is_counted_and_others_get_their_time(
@@ -126,7 +127,7 @@ async def test_a_tick_that_takes_too_long_to_fail_is_counted_and_others_get_thei
 
     async def fail(slot: Sequence[JunctionRuntime]) -> None:
         clock.at += 0.15
-        if len(clock.aside) == 3:
+        if len(clock.aside) == 3 or clock.at > 10:
             plant.loop.stop()
             await asyncio.sleep(0)
         raise OSError("no")
